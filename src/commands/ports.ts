@@ -1,0 +1,137 @@
+/**
+ * What commands about the connection, the server and the cluster need from above: interfaces declared
+ * here, implemented by `server/` and `cluster/`, plugged together in `main.ts`.
+ */
+import type { Protocol } from '../resp/reply.ts';
+
+/** One client connection, as its commands may see and change it. */
+export interface SessionPort {
+  readonly id: number;
+  readonly address: string;
+  readonly localAddress: string;
+  /** Monotonic milliseconds. */
+  readonly createdAtMs: number;
+  lastActiveAtMs: number;
+  db: number;
+  protocol: Protocol;
+  name: string;
+  libName: string;
+  libVersion: string;
+  /** The user that authenticated; `default` where no password is set. */
+  user: string;
+  authenticated: boolean;
+  noEvict: boolean;
+  noTouch: boolean;
+  /** CLIENT REPLY: on, off, or skip the reply of the next command. */
+  replyMode: 'on' | 'off' | 'skip-next' | 'skip-this';
+  /** Lower-case name of the last command, with `|sub` where there is one. */
+  lastCommand: string;
+  /** Bytes of unfinished input, and of output not yet given to the system. */
+  readonly queryBufferBytes: number;
+  readonly outputBufferBytes: number;
+  readonly argvBytes: number;
+  /** Bytes read and written so far. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Closes after the replies under way have been sent. */
+  closeAfterReplies(): void;
+  /** Closes at once. */
+  kill(): void;
+  /** RESET: back to the state of a new connection. */
+  reset(): void;
+}
+
+export interface ServerPort {
+  /** Cluster time, milliseconds since 1970 (TTLs, TIME). */
+  nowMs(): number;
+  /** Monotonic milliseconds, for ages and idle times. */
+  monotonicMs(): number;
+  readonly startedAtMs: number;
+  sessions(): Iterable<SessionPort>;
+  session(id: number): SessionPort | undefined;
+  /** True when name and password are right. `hasPassword` false: the default user needs none. */
+  readonly hasPassword: boolean;
+  checkPassword(user: string, password: string): boolean;
+  readonly config: ConfigPort;
+  readonly cluster: ClusterPort;
+  readonly stats: StatsPort;
+}
+
+/** CONFIG, on the option table. Values are text as CONFIG GET shows them. */
+export interface ConfigPort {
+  /** Names and values of all options whose name matches the glob pattern. */
+  get(pattern: string): [name: string, value: string][];
+  /** Sets all or none; throws a ReplyError with Redis's text naming the first bad one. */
+  set(pairs: readonly [name: string, value: string][]): void;
+  /** Writes the changed options to the configuration file; throws a ReplyError when there is none. */
+  rewrite(): Promise<void>;
+}
+
+/** Numbers for INFO. All counters are since start or CONFIG RESETSTAT. */
+export interface StatsPort {
+  /** Sections in order, each with its lines in order. Field names are Redis's where Redis has them. */
+  info(): InfoSection[];
+  resetStat(): void;
+}
+
+export interface InfoSection {
+  /** Lower case: server, clients, memory, ... */
+  readonly name: string;
+  /** Part of plain INFO, or only of `everything` and when named. */
+  readonly byDefault: boolean;
+  lines(): [field: string, value: string | number][];
+}
+
+export interface NodeInfo {
+  /** 40 hexadecimal digits, as CLUSTER NODES shows it; stable over restarts. */
+  readonly clusterId: string;
+  /** The name in our configuration. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly linkPort: number;
+  readonly self: boolean;
+  /** A link to it works (true for this node itself). */
+  readonly connected: boolean;
+  readonly state: 'member' | 'joining' | 'removed';
+}
+
+/** Slots `from`..`to` (inclusive) and their owners, primary first. */
+export interface SlotRange {
+  readonly from: number;
+  readonly to: number;
+  readonly owners: readonly NodeInfo[];
+}
+
+export interface ClusterPort {
+  readonly epoch: number;
+  /** Every slot is active: some node answers for it. */
+  readonly healthy: boolean;
+  nodes(): readonly NodeInfo[];
+  /** Ranges in slot order, neighbours with the same owners merged. */
+  slotRanges(): readonly SlotRange[];
+  keySlot(key: string): number;
+  /** Keys of a slot, database 0, wherever they are; `limit` bounds the answer. */
+  keysInSlot(slot: number, limit: number): Promise<string[]>;
+  countKeysInSlot(slot: number): Promise<number>;
+  dbsize(db: number): Promise<number>;
+  /** One step of SCAN over the whole cluster. `0` starts, and `0` in the answer ends. */
+  scan(step: ScanStep): Promise<{ cursor: string; keys: string[] }>;
+  /** All keys of a database; bounded by `keys-limit`, above which it throws a ReplyError. */
+  keys(db: number, pattern: string): Promise<string[]>;
+  randomKey(db: number): Promise<string | null>;
+  /** Deletes all keys of one database, or of all (`null`), primary by primary. */
+  flush(db: number | null): Promise<void>;
+  /** Number of replicas that are known to have all writes of this node's clients so far. */
+  waitForReplicas(): number;
+}
+
+export interface ScanStep {
+  readonly db: number;
+  readonly cursor: string;
+  readonly count: number;
+  /** Glob pattern, or null for all. */
+  readonly match: string | null;
+  /** Redis type name in lower case, or null for all. */
+  readonly type: string | null;
+}
