@@ -17,6 +17,11 @@ export interface Prepared {
   readonly protocol: 2 | 3;
   /** Every key it names, in order, as given; may repeat. */
   readonly keys: readonly string[];
+  /**
+   * Every (database, key) pair it reads or changes, when one is in another database than `db` (COPY ...
+   * DB, MOVE); else undefined: all `keys` are in `db`. The slot depends on the key alone.
+   */
+  readonly refs: readonly { readonly db: number; readonly key: string }[] | undefined;
   /** The slot of all keys, or MANY_SLOTS. */
   readonly slot: number;
   readonly writes: boolean;

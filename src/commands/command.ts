@@ -38,6 +38,14 @@ interface CommandBase {
   readonly complexity: string;
   /** Categories beyond those that follow from flags and group, without the `@`. */
   readonly categories?: readonly string[];
+  /** Names, arity and flags of subcommands (CONFIG GET, CLIENT LIST, ...); parse and run choose by themselves. */
+  readonly subcommands?: readonly SubcommandInfo[];
+}
+
+/** A key in a numbered database. */
+export interface KeyRef {
+  readonly db: number;
+  readonly key: string;
 }
 
 /**
@@ -59,6 +67,11 @@ export interface DataCommand<O = unknown> extends CommandBase {
    */
   blind?(options: O): boolean;
   /** True when it needs only to know whether keys exist or their metadata, and does not count as a use (TTL, OBJECT). */
+  /**
+   * Every (database, key) pair the command reads or changes, when one of them is in another database
+   * than the session's (COPY ... DB, MOVE); else undefined, and all its keys are in database `db`.
+   */
+  refs?(options: O, db: number): readonly KeyRef[] | undefined;
   /** Arguments to typed options, or throws a ReplyError. Runs on the coordinator and on the primary. */
   parse(args: Args, context: ParseContext): O;
   /** Reads and changes keys of `ctx.db` through `ctx.keys`, returns one reply, or throws a ReplyError. */
@@ -87,8 +100,6 @@ export interface DataContext {
 export interface ServerCommand<O = unknown> extends CommandBase {
   readonly kind: 'server';
   readonly keys: null;
-  /** Names, arity and flags of subcommands (CONFIG GET, CLIENT LIST, ...); parse and run choose by themselves. */
-  readonly subcommands?: readonly SubcommandInfo[];
   parse(args: Args, context: ParseContext): O;
   run(ctx: ServerContext, options: O): Reply | Promise<Reply>;
 }
@@ -101,6 +112,10 @@ export interface SubcommandInfo {
   readonly flags: readonly CommandFlag[];
   readonly since: string;
   readonly summary: string;
+  /** Where it differs from the container's: `O(N)`, keys, categories beyond the derived ones. */
+  readonly complexity?: string;
+  readonly keys?: KeyPositions;
+  readonly categories?: readonly string[];
 }
 
 export interface ServerContext {
