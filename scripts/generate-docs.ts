@@ -1,0 +1,21 @@
+// Writes the pages and files that come from tables in the source: `npx tsx scripts/generate-docs.ts`.
+// A unit test compares each of them with what would be written.
+import { writeFileSync } from 'node:fs';
+import { configurationPage, configurationSchema } from '../src/config/reference.ts';
+
+/** Path from the root of the repository, and content. */
+export const GENERATED: readonly { readonly path: string; readonly content: () => string }[] = [
+  { path: 'docs/configuration.md', content: configurationPage },
+  {
+    path: 'ringfence.schema.json',
+    content: () => `${JSON.stringify(configurationSchema(), null, 2)}\n`,
+  },
+];
+
+if (process.argv[1] === import.meta.filename) {
+  const root = new URL('../', import.meta.url);
+  for (const { path, content } of GENERATED) {
+    writeFileSync(new URL(path, root), content());
+    console.log(`wrote ${path}`);
+  }
+}
