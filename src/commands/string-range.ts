@@ -1,0 +1,134 @@
+/** Parts of strings: APPEND, STRLEN, GETRANGE and its old name SUBSTR, SETRANGE. */
+import { ReplyError } from '../errors.ts';
+import { argument, clampedInteger, ONE_KEY } from './arguments.ts';
+import { type Args, type Command, type DataContext, dataCommand } from './command.ts';
+import { keptExpiry } from './expiry.ts';
+
+/** The longest string V8 makes is 2^29 - 24; this leaves room for the framing of a reply. */
+const STRING_LENGTH_MAX = 2 ** 29 - 1024;
+
+/** @throws when a string of `length` bytes would be longer than the configuration, or V8, allows */
+function checkLength(ctx: DataContext, length: number): void {
+  if (length > Math.min(ctx.protoMaxBulkLen, STRING_LENGTH_MAX)) {
+    throw new ReplyError('ERR', 'string exceeds maximum allowed size (proto-max-bulk-len)');
+  }
+}
+
+export const append = dataCommand<{ key: string; suffix: string }>({
+  name: 'APPEND',
+  group: 'string',
+  arity: 3,
+  flags: ['write', 'denyoom', 'fast'],
+  keys: ONE_KEY,
+  since: '2.0.0',
+  summary: 'Append a value to a key',
+  complexity: 'O(1) while the value is short; the whole new value is replicated and stored.',
+  parse: (args) => ({ key: argument(args, 1), suffix: argument(args, 2) }),
+  run(ctx, { key, suffix }) {
+    const old = ctx.keys.get(ctx.db, key) ?? '';
+    checkLength(ctx, old.length + suffix.length);
+    ctx.keys.put(ctx.db, key, old + suffix, keptExpiry(ctx, key));
+    return old.length + suffix.length;
+  },
+});
+
+export const strlen = dataCommand<string>({
+  name: 'STRLEN',
+  group: 'string',
+  arity: 2,
+  flags: ['readonly', 'fast'],
+  keys: ONE_KEY,
+  since: '2.2.0',
+  summary: 'Get the length of the value stored in a key',
+  complexity: 'O(1)',
+  parse: (args) => argument(args, 1),
+  run: (ctx, key) => ctx.keys.get(ctx.db, key)?.length ?? 0,
+});
+
+interface RangeOptions {
+  readonly key: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+const parseRange = (args: Args): RangeOptions => ({
+  key: argument(args, 1),
+  start: clampedInteger(argument(args, 2)),
+  end: clampedInteger(argument(args, 3)),
+});
+
+/** The bytes from `start` to `end`, both inclusive; negative ones count from the end. */
+function runRange(ctx: DataContext, { key, start, end }: RangeOptions): string {
+  const value = ctx.keys.get(ctx.db, key) ?? '';
+  // Both before the beginning would otherwise both become position 0, and one byte be answered.
+  if (start < 0 && end < 0 && start > end) return '';
+  const from = start < 0 ? Math.max(0, value.length + start) : start;
+  const to = end < 0 ? Math.max(0, value.length + end) : end;
+  return value.slice(from, to + 1);
+}
+
+export const getrange = dataCommand<RangeOptions>({
+  name: 'GETRANGE',
+  group: 'string',
+  arity: 4,
+  flags: ['readonly'],
+  keys: ONE_KEY,
+  since: '2.4.0',
+  summary: 'Get a substring of the string stored at a key',
+  complexity: 'O(N) where N is the length of the returned string.',
+  parse: parseRange,
+  run: runRange,
+});
+
+export const substr = dataCommand<RangeOptions>({
+  name: 'SUBSTR',
+  group: 'string',
+  arity: 4,
+  flags: ['readonly'],
+  keys: ONE_KEY,
+  since: '1.0.0',
+  summary: 'Get a substring of the string stored at a key',
+  complexity: 'O(N) where N is the length of the returned string.',
+  parse: parseRange,
+  run: runRange,
+});
+
+interface SetrangeOptions {
+  readonly key: string;
+  readonly offset: number;
+  readonly part: string;
+}
+
+export const setrange = dataCommand<SetrangeOptions>({
+  name: 'SETRANGE',
+  group: 'string',
+  arity: 4,
+  flags: ['write', 'denyoom'],
+  keys: ONE_KEY,
+  since: '2.2.0',
+  summary: 'Overwrite part of a string at key starting at the specified offset',
+  complexity: 'O(N) where N is the length of the new string.',
+  parse(args) {
+    const offset = clampedInteger(argument(args, 2));
+    if (offset < 0) throw new ReplyError('ERR', 'offset is out of range');
+    return { key: argument(args, 1), offset, part: argument(args, 3) };
+  },
+  run(ctx, { key, offset, part }) {
+    const old = ctx.keys.get(ctx.db, key) ?? '';
+    // Nothing to write: the string neither grows to the offset nor comes into being.
+    if (part === '') return old.length;
+    checkLength(ctx, offset + part.length);
+    const head = old.slice(0, offset).padEnd(offset, '\0');
+    const value = head + part + old.slice(offset + part.length);
+    ctx.keys.put(ctx.db, key, value, keptExpiry(ctx, key));
+    return value.length;
+  },
+});
+
+export const STRING_RANGE_COMMANDS: readonly Command[] = [
+  append,
+  strlen,
+  getrange,
+  substr,
+  setrange,
+];
