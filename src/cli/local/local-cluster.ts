@@ -1,0 +1,304 @@
+/**
+ * The processes of a local cluster, their order at start and stop, and what is printed about them.
+ * Order: PostgreSQL and the legacy API, then the nodes; the other way round at the end.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { EXTENSION, PlainError, programArguments, version } from '../program.ts';
+import { isHttpOk } from './http-probe.ts';
+import { writeNodeConfigFile } from './node-config-file.ts';
+import { type FlexiblePort, type NodePlan, planNodes, type UpPlan } from './plan.ts';
+import { freeBlock, isFree } from './ports.ts';
+import {
+  clearLeftovers,
+  databaseReady,
+  databaseUrl,
+  initialiseData,
+  spawnPostgres,
+} from './postgres.ts';
+import { preparePostgresHome } from './postgres-home.ts';
+import {
+  liveProcess,
+  readPidFile,
+  removePidFile,
+  waitUntilGone,
+  writePidFile,
+} from './process-files.ts';
+import { RESTART, Supervised } from './supervised.ts';
+
+const NODE_STOP_WITHIN_MS = 15_000;
+const POSTGRES_STOP_WITHIN_MS = 20_000;
+const READY_WITHIN_MS = 120_000;
+const LOG_LINES_SHOWN = 15;
+
+export class LocalCluster {
+  readonly #plan: UpPlan;
+  readonly #say: (line: string) => void;
+  readonly #nodeProgram: readonly string[];
+  /** In the order of starting. */
+  readonly #running: Supervised[] = [];
+  #stopping: Promise<void> | undefined;
+  #locked = false;
+
+  /** `nodeProgram`: arguments for `process.execPath` that run a node; a test puts in its own. */
+  constructor(
+    plan: UpPlan,
+    say: (line: string) => void,
+    nodeProgram: readonly string[] = [...programArguments(), 'node'],
+  ) {
+    this.#plan = plan;
+    this.#say = say;
+    this.#nodeProgram = nodeProgram;
+  }
+
+  /** Resolves when all nodes are ready. Rejects with a PlainError; `stop` must be called then too. */
+  async start(): Promise<void> {
+    const plan = this.#plan;
+    mkdirSync(plan.dir, { recursive: true });
+    this.#lock();
+    await this.#endOrphans();
+    if (plan.fresh) this.#removeData();
+    // A server left by a killed `up` holds the very port that is checked next.
+    const home =
+      typeof plan.store === 'string' ? undefined : await preparePostgresHome(plan.dir, this.#say);
+    if (home !== undefined) await clearLeftovers(home.dataDir, this.#say);
+
+    const ports = await this.#settlePorts();
+    const nodes = planNodes(plan, ports.http);
+    const legacyUrl = this.#startLegacy(ports.legacy);
+    let store = plan.store;
+    if (typeof store !== 'string') {
+      const port = ports.postgres;
+      if (home === undefined) throw new Error('the home of the embedded server was prepared above');
+      await initialiseData(home, this.#say);
+      const server = this.#supervise('postgres', 'SIGINT', POSTGRES_STOP_WITHIN_MS, (log) =>
+        spawnPostgres(home, port, log),
+      );
+      await databaseReady(port, this.#say, () => this.#failure(server));
+      store = databaseUrl(port);
+    }
+    const configFile = join(plan.dir, 'node.config.json');
+    writeNodeConfigFile({ userFile: plan.configFile, target: configFile, legacyUrl });
+    const started = nodes.map((node) => this.#startNode(node, { store, configFile }));
+    await Promise.all(started.map((node, i) => this.#untilReady(node, nodes[i])));
+    this.#describe(nodes, { store, legacyUrl });
+  }
+
+  /** Stops everything in order; safe to call again. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stopAll();
+    return this.#stopping;
+  }
+
+  /** Kills everything now; PostgreSQL by the signal that it survives without damage. */
+  kill(): void {
+    for (const child of this.#running) {
+      child.kill(child.name === 'postgres' ? 'SIGQUIT' : 'SIGKILL');
+    }
+  }
+
+  async #stopAll(): Promise<void> {
+    const [first, rest] = [
+      this.#running.filter(({ name }) => name.startsWith('node-')),
+      this.#running.filter(({ name }) => !name.startsWith('node-')),
+    ];
+    await Promise.all(first.map((node) => node.stop()));
+    for (const child of rest) await child.stop();
+    if (this.#locked) removePidFile(this.#lockFile());
+  }
+
+  // -- before the start ---------------------------------------------------------------------------
+
+  #lockFile(): string {
+    return join(this.#plan.dir, 'up.pid');
+  }
+
+  #lock(): void {
+    const other = liveProcess(this.#lockFile(), /ringfence up/);
+    if (other !== undefined && other !== process.pid) {
+      throw new PlainError(
+        `a cluster is already running from ${this.#plan.dir} (pid ${other}); stop it, or use another --dir`,
+      );
+    }
+    writePidFile(this.#lockFile(), process.pid);
+    this.#locked = true;
+  }
+
+  /** Nodes and legacy API of an `up` that was killed end by themselves; this waits, then insists. */
+  async #endOrphans(): Promise<void> {
+    const names = Array.from({ length: this.#plan.nodes }, (_, i) => `node-${i + 1}`);
+    for (const name of [...names, 'legacy']) {
+      const file = join(this.#plan.dir, `${name}.pid`);
+      const pid = liveProcess(file, /ringfence (node|legacy)/);
+      if (pid !== undefined && !(await waitUntilGone(pid, 5000))) {
+        this.#say(`killing ${name} (pid ${pid}), left by an earlier run`);
+        process.kill(pid, 'SIGKILL');
+        await waitUntilGone(pid, 5000);
+      }
+      if (pid === undefined && readPidFile(file) === undefined) continue;
+      removePidFile(file);
+    }
+  }
+
+  #removeData(): void {
+    const data = join(this.#plan.dir, 'postgres');
+    if (!existsSync(data)) return;
+    const real = realpathSync(data);
+    if (!existsSync(join(real, 'PG_VERSION'))) {
+      throw new PlainError(`${real} is not a PostgreSQL data folder; it is left alone`);
+    }
+    if (liveProcess(join(real, 'postmaster.pid'), /postgres/) !== undefined) {
+      throw new PlainError(`a PostgreSQL server is running in ${real}; start without --fresh once`);
+    }
+    this.#say('throwing the data of earlier runs away (--fresh)');
+    rmSync(real, { recursive: true });
+    rmSync(data, { recursive: true, force: true });
+  }
+
+  /** Finds every port that is taken, moves what may move, and names the rest all at once. */
+  async #settlePorts(): Promise<{ http: number; postgres: number; legacy: number }> {
+    const { port, linkPort, nodes, http, store, legacy } = this.#plan;
+    const taken: string[] = [];
+    const check = async (from: number, count: number, flag: string): Promise<void> => {
+      for (let at = from; at < from + count; at++) {
+        if (!(await isFree(at))) taken.push(`port ${at} is taken; use another with --${flag}`);
+      }
+    };
+    const settle = async (wanted: FlexiblePort, count: number): Promise<number> => {
+      const found = wanted.movable ? await freeBlock(wanted.port, count) : undefined;
+      if (found === undefined) await check(wanted.port, count, wanted.flag);
+      else if (found !== wanted.port) {
+        this.#say(`port ${wanted.port} is taken, using ${found} (--${wanted.flag})`);
+      }
+      return found ?? wanted.port;
+    };
+    await check(port, nodes, 'port');
+    await check(linkPort, nodes, 'link-port');
+    const settled = {
+      http: await settle(http, nodes),
+      postgres: typeof store === 'string' ? 0 : await settle(store, 1),
+      legacy: typeof legacy === 'object' ? await settle(legacy, 1) : 0,
+    };
+    if (taken.length > 0) throw new PlainError(taken.join('\n  '));
+    return settled;
+  }
+
+  // -- the processes ------------------------------------------------------------------------------
+
+  #supervise(
+    name: string,
+    stopSignal: NodeJS.Signals,
+    stopWithinMs: number,
+    start: (log: number) => ReturnType<typeof spawn>,
+  ): Supervised {
+    const file = (ending: string): string => join(this.#plan.dir, `${name}.${ending}`);
+    const child = new Supervised(
+      {
+        name,
+        pidFile: file('pid'),
+        logFile: file('log'),
+        stopSignal,
+        stopWithinMs,
+        spawn: start,
+      },
+      { ...RESTART, enabled: this.#plan.restart },
+      (line) => this.#say(line),
+    );
+    if (this.#stopping !== undefined) throw new PlainError('stopped while starting');
+    this.#running.push(child);
+    child.start();
+    return child;
+  }
+
+  /** A child of this same program, with a channel that tells it when we are gone. */
+  #superviseOwn(name: string, args: readonly string[]): Supervised {
+    return this.#supervise(name, 'SIGTERM', NODE_STOP_WITHIN_MS, (log) =>
+      spawn(process.execPath, [...args], {
+        detached: true,
+        stdio: ['ignore', log, log, 'ipc'],
+      }),
+    );
+  }
+
+  /** Returns the URL template of the legacy API, if there is one. */
+  #startLegacy(port: number): string | undefined {
+    const { legacy } = this.#plan;
+    if (typeof legacy !== 'object') return legacy;
+    this.#superviseOwn('legacy', [...programArguments(), 'legacy', '--port', String(port)]);
+    return `http://127.0.0.1:${port}/legacy/data/{key}`;
+  }
+
+  #startNode(
+    node: NodePlan,
+    { store, configFile }: { store: string; configFile: string },
+  ): Supervised {
+    // What the user passed on comes before ours, so that ports and names stay as planned.
+    return this.#superviseOwn(node.name, [
+      ...this.#nodeProgram,
+      ...['--config', configFile, '--profile', 'local', '--replicas', String(this.#plan.replicas)],
+      ...this.#plan.nodeFlags,
+      ...[
+        '--node-id',
+        node.name,
+        '--port',
+        String(node.port),
+        '--link-port',
+        String(node.linkPort),
+      ],
+      ...['--http-port', String(node.httpPort), '--store', store],
+    ]);
+  }
+
+  async #untilReady(child: Supervised, node: NodePlan | undefined): Promise<void> {
+    if (node === undefined) return;
+    const url = `http://127.0.0.1:${node.httpPort}/readyz`;
+    const deadline = Date.now() + READY_WITHIN_MS;
+    while (!(await isHttpOk(url))) {
+      const problem = this.#failure(child);
+      if (problem !== undefined) throw new PlainError(problem);
+      if (Date.now() > deadline) {
+        throw new PlainError(
+          `${node.name} is not ready: ${url} does not answer 200. ${tail(child)}`,
+        );
+      }
+      await delay(50);
+    }
+  }
+
+  /** Why a child that should be coming up never will. At the start, one death is enough. */
+  #failure(child: Supervised): string | undefined {
+    if (this.#stopping !== undefined) return 'stopped while starting';
+    return child.state === 'running' ? undefined : `${child.name} does not start. ${tail(child)}`;
+  }
+
+  // -- what people see ----------------------------------------------------------------------------
+
+  #describe(
+    nodes: readonly NodePlan[],
+    { store, legacyUrl }: { store: string; legacyUrl: string | undefined },
+  ): void {
+    const rows = [
+      ...nodes.map(({ name, port, httpPort }) => [
+        name,
+        `redis://127.0.0.1:${port}   http://127.0.0.1:${httpPort}`,
+      ]),
+      ['PostgreSQL', hidePassword(store)],
+      ['legacy API', legacyUrl ?? 'none'],
+      ['data, logs, pids', this.#plan.dir],
+    ];
+    this.#say(`ringfence ${version()}${EXTENSION === '.ts' ? ' (from source)' : ''}`);
+    for (const [what, where] of rows) this.#say(`  ${(what ?? '').padEnd(18)}${where}`);
+  }
+}
+
+function hidePassword(url: string): string {
+  return url.replace(/^(\w+:\/\/[^:@/]+):[^@/]*@/, '$1:***@');
+}
+
+function tail({ logFile }: Supervised): string {
+  if (!existsSync(logFile)) return `Its log is ${logFile}`;
+  const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-LOG_LINES_SHOWN);
+  return `The end of ${logFile}:\n  ${lines.join('\n  ')}`;
+}
