@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { globMatches } from '../../../src/config/glob.ts';
+
+describe('globMatches', () => {
+  it.each([
+    ['*', '', true],
+    ['', '', true],
+    ['', 'a', false],
+    ['a*c', 'abbc', true],
+    ['a*c', 'abbd', false],
+    ['a**b', 'ab', true],
+    ['h?llo', 'hello', true],
+    ['h?llo', 'hllo', false],
+    ['h[ae]llo', 'hallo', true],
+    ['h[^e]llo', 'hello', false],
+    ['h[a-c]llo', 'hbllo', true],
+    ['h[c-a]llo', 'hbllo', true],
+    ['[\\]]', ']', true],
+    ['[abc', 'c', true],
+    ['\\*', '*', true],
+    ['\\*', 'a', false],
+    ['a\\', 'a\\', true],
+    ['*ab*ab', 'abxab', true],
+  ])('%s on %s: %s', (pattern, text, expected) => {
+    expect(globMatches(pattern, text)).toBe(expected);
+  });
+
+  it('is quick on patterns made to be slow', () => {
+    expect(globMatches(`${'a*'.repeat(1000)}b`, 'a'.repeat(5000))).toBe(false);
+  });
+});
