@@ -10,6 +10,11 @@ export interface ConnectionHandlers {
   onClose(error?: Error): void;
   /** The outgoing buffer went from non-empty to empty. */
   onDrain?(): void;
+  /**
+   * The peer sends no more, but may still read: whoever handles this calls `end` when the answers under
+   * way are written. Without it the connection ends by itself.
+   */
+  onEnd?(): void;
 }
 
 /** One byte stream. All methods are safe to call after it has closed (they do nothing). */
@@ -37,6 +42,7 @@ export interface Connection {
 export interface Listener {
   /** The port really bound (useful after asking for port 0). */
   readonly port: number;
+  /** Stops accepting. Connections that were accepted stay open: their owners drain and close them. */
   close(): Promise<void>;
 }
 

@@ -82,27 +82,26 @@ export type Reply =
 
 /** Encodes `reply` as the bytes of the given protocol version, as a binary string. */
 export function encodeReply(reply: Reply, protocol: Protocol): string {
-  switch (typeof reply) {
-    case 'string':
-      return `$${reply.length}\r\n${reply}\r\n`;
-    case 'number':
-    case 'bigint':
-      return `:${reply}\r\n`;
-    case 'boolean':
-      return protocol === 3 ? (reply ? '#t\r\n' : '#f\r\n') : reply ? ':1\r\n' : ':0\r\n';
-    case 'symbol':
-      if (reply === NO_REPLY) return '';
-      return protocol === 3 ? '_\r\n' : '*-1\r\n';
-    case 'object':
-      return reply === null ? (protocol === 3 ? '_\r\n' : '$-1\r\n') : encodeObject(reply, protocol);
-  }
+  if (typeof reply === 'string') return `$${reply.length}\r\n${reply}\r\n`;
+  if (typeof reply === 'number' || typeof reply === 'bigint') return `:${reply}\r\n`;
+  if (reply === null) return protocol === 3 ? '_\r\n' : '$-1\r\n';
+  if (typeof reply === 'object') return encodeObject(reply, protocol);
+  if (typeof reply === 'boolean') return encodeBoolean(reply, protocol);
+  if (reply === NO_REPLY) return '';
+  return protocol === 3 ? '_\r\n' : '*-1\r\n';
+}
+
+function encodeBoolean(reply: boolean, protocol: Protocol): string {
+  if (protocol === 3) return reply ? '#t\r\n' : '#f\r\n';
+  return reply ? ':1\r\n' : ':0\r\n';
 }
 
 function encodeObject(reply: Extract<Reply, object>, protocol: Protocol): string {
   if (reply instanceof Status) return `+${reply.text}\r\n`;
   if (reply instanceof ReplyError) return encodeError(reply);
   if (reply instanceof MapReply) {
-    const head = protocol === 3 ? `%${reply.entries.length / 2}\r\n` : `*${reply.entries.length}\r\n`;
+    const head =
+      protocol === 3 ? `%${reply.entries.length / 2}\r\n` : `*${reply.entries.length}\r\n`;
     return head + encodeAll(reply.entries, protocol);
   }
   if (reply instanceof SetReply) {
