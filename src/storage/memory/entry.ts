@@ -12,8 +12,19 @@ export function typeName(_value: Value): 'string' {
  * `value === null` means "not there": an uncommitted delete (dirty), or a remembered absence (clean,
  * with an end in `expiresAtMs`: a tombstone, or a negative answer of the legacy source). Such entries
  * never count as keys.
+ *
+ * Callers set `epoch`, `seq`, `dirty` and `persistent` themselves. `value` and `expiresAtMs` are
+ * changed through the Keyspace only, because counts, bytes and the expiry index hang on them.
+ *
+ * There may be tens of millions of these, so the fields are few and hold small integers wherever
+ * possible; a number that does not fit 31 bits is a box of 16 bytes. V8 would give such a box to *every*
+ * entry once one of them has a large number in a field, if the field had only ever held numbers. Class
+ * fields are undefined before the constructor sets them, which prevents that: `expiresAtMs`, 0 for
+ * most keys, costs nothing there. (`heap-growth.ts` among the tests would show it.)
  */
 export class Entry {
+  /** The same string object as the map's key, so it costs one pointer. */
+  readonly key: string;
   value: Value | null;
   /** Moment of expiry in cluster time, milliseconds since 1970; 0 is never. */
   expiresAtMs: number;
@@ -28,16 +39,20 @@ export class Entry {
   dirty: number;
   /** Kept in the database (`through`), or only in memory (`none`). */
   persistent: boolean;
-  /** Clock of the eviction policy: see `eviction.ts`. */
+  /** Last use, for the eviction policy: see `access.ts`. */
   access: number;
+  /** Place in the expiry index, -1 when the entry has no expiry: see `expiry.ts`. */
+  timer: number;
 
-  constructor(value: Value | null, expiresAtMs: number, epoch: number, seq: number) {
+  constructor(key: string, value: Value | null, expiresAtMs: number) {
+    this.key = key;
     this.value = value;
     this.expiresAtMs = expiresAtMs;
-    this.epoch = epoch;
-    this.seq = seq;
+    this.epoch = 0;
+    this.seq = 0;
     this.dirty = 0;
     this.persistent = true;
     this.access = 0;
+    this.timer = -1;
   }
 }
