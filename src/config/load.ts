@@ -25,6 +25,7 @@ const OTHER_ENV = new Set([
   'RINGFENCE_DIR',
   'RINGFENCE_LEGACY',
   'RINGFENCE_NODES',
+  'RINGFENCE_CLI_PASSWORD',
 ]);
 
 export interface ConfigSources {

@@ -55,7 +55,16 @@ export const DEFAULT_POLICY: Policy = Object.freeze({
 export interface Policies {
   readonly all: readonly Policy[];
   /** The policy of a key (binary string). Called for each write; allocates nothing. */
-  policyFor(key: string): Policy;
+  readonly policyFor: (key: string) => Policy;
+}
+
+/** A policy with what rules most keys out before `startsWith` is called. */
+interface Candidate {
+  readonly policy: Policy;
+  readonly prefix: string;
+  /** Position and code of the prefix's last character. */
+  readonly lastAt: number;
+  readonly lastCode: number;
 }
 
 /**
@@ -67,19 +76,28 @@ export function createPolicies(all: readonly Policy[]): Policies {
   const prefixed = all.filter((policy) => policy.prefix !== '');
   if (prefixed.length === 0) return Object.freeze({ all, policyFor: () => fallback });
 
-  const buckets: Policy[][] = Array.from({ length: 256 }, () => []);
-  for (const policy of prefixed) buckets[policy.prefix.charCodeAt(0)]?.push(policy);
-  for (const bucket of buckets) bucket.sort((a, b) => b.prefix.length - a.prefix.length);
-
+  const buckets = createBuckets(prefixed);
   const policyFor = (key: string): Policy => {
     if (key.length === 0) return fallback;
     const bucket = buckets[key.charCodeAt(0)];
     if (bucket === undefined) return fallback;
     for (let at = 0; at < bucket.length; at += 1) {
-      const policy = bucket[at]!;
-      if (key.startsWith(policy.prefix)) return policy;
+      const { lastAt, lastCode, prefix, policy } = bucket[at]!;
+      if (key.charCodeAt(lastAt) === lastCode && key.startsWith(prefix)) return policy;
     }
     return fallback;
   };
   return Object.freeze({ all, policyFor });
+}
+
+function createBuckets(policies: readonly Policy[]): Candidate[][] {
+  const buckets: Candidate[][] = Array.from({ length: 256 }, () => []);
+  for (const policy of policies) {
+    const { prefix } = policy;
+    const lastAt = prefix.length - 1;
+    const candidate = { policy, prefix, lastAt, lastCode: prefix.charCodeAt(lastAt) };
+    buckets[prefix.charCodeAt(0)]?.push(candidate);
+  }
+  for (const bucket of buckets) bucket.sort((a, b) => b.lastAt - a.lastAt);
+  return buckets;
 }
