@@ -11,6 +11,8 @@ export interface Target {
   readonly isRedis: boolean;
   /** The nodes to play a family against. */
   nodesFor(family: string): Promise<readonly RespAddress[]>;
+  /** The nodes for cluster-aware clients: the same as for a family, except for redis-server. */
+  clusterNodes(): Promise<readonly RespAddress[]>;
   stop(): Promise<void>;
 }
 
@@ -36,12 +38,18 @@ function redisTarget(): Target {
   return {
     isRedis: true,
     nodesFor: async (family) => [await servers.forFamily(family)],
+    clusterNodes: () => servers.cluster(),
     stop: () => servers.stop(),
   };
 }
 
 function fixedTarget(nodes: readonly RespAddress[]): Target {
-  return { isRedis: false, nodesFor: () => Promise.resolve(nodes), stop: () => Promise.resolve() };
+  return {
+    isRedis: false,
+    nodesFor: () => Promise.resolve(nodes),
+    clusterNodes: () => Promise.resolve(nodes),
+    stop: () => Promise.resolve(),
+  };
 }
 
 function clusterTarget(): Promise<Target> {
