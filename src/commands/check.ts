@@ -7,8 +7,6 @@ import { ReplyError } from '../errors.ts';
 import { wrongArity } from './arguments.ts';
 import type { Args, Command, SubcommandInfo } from './command.ts';
 
-export { wrongArity } from './arguments.ts';
-
 /** How much of a client's own words an error text repeats, bytes. */
 const ECHO_BYTES = 128;
 

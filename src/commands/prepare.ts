@@ -12,15 +12,7 @@ import { splitArray } from '../resp/split.ts';
 import type { WorkingSet } from '../storage/memory/working-set.ts';
 import { argument } from './arguments.ts';
 import { checkArguments, unknownCommand } from './check.ts';
-import type {
-  Args,
-  DataCommand,
-  DataContext,
-  KeyRef,
-  ParseContext,
-  ServerCommand,
-  Spread,
-} from './command.ts';
+import type { Args, DataCommand, DataContext, KeyRef, ParseContext, Spread } from './command.ts';
 import { commandOf } from './table.ts';
 
 /** Keys of more than one slot: `slot` of a command that spans several. */
@@ -63,24 +55,6 @@ export function createPrepare(
     checkArguments(command, args);
     return new PreparedCommand(env, command, args, db, protocol);
   };
-}
-
-/** A command about connection, server or cluster, checked and parsed. */
-export interface PreparedServerCommand {
-  /** Lower case, with `|sub` where there is one: what CLIENT LIST and the statistics call it. */
-  readonly label: string;
-  readonly options: unknown;
-}
-
-/** Checks and parses the arguments of a server command; throws a ReplyError like `createPrepare`'s function. */
-export function prepareServer(
-  command: ServerCommand,
-  args: Args,
-  limits: ParseContext,
-): PreparedServerCommand {
-  const subcommand = checkArguments(command, args);
-  const label = (subcommand ?? command).name.toLowerCase();
-  return { label, options: command.parse(args, limits) };
 }
 
 /** A command on keys, parsed and checked. */

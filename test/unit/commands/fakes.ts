@@ -1,5 +1,5 @@
 /** Plain stand-ins for what server commands see: a session, a server, a cluster. */
-import { prepareServer } from '../../../src/commands/prepare.ts';
+import { checkArguments } from '../../../src/commands/check.ts';
 import type { ServerContext } from '../../../src/commands/command.ts';
 import type {
   ClusterPort,
@@ -149,7 +149,8 @@ async function sendWords(context: ServerContext, words: readonly string[]): Prom
   try {
     const command = commandOf(words);
     if (command.kind !== 'server') throw new Error(`${command.name} is not a server command`);
-    const { options } = prepareServer(command, words, { protoMaxBulkLen: 1024 });
+    checkArguments(command, words);
+    const options: unknown = command.parse(words, { protoMaxBulkLen: 1024 });
     const reply = await command.run(context, options);
     return encodeReply(reply, context.session.protocol);
   } catch (error) {
