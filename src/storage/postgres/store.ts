@@ -180,11 +180,23 @@ export interface LoadPool {
    * Rows of slots `from`..`to`, in order of (slot, db, key), after `after`; at most `limit` rows and
    * about `bytesMax` bytes of values, but always at least one.
    */
-  scan(range: { from: number; to: number; after: RowKey | null; limit: number; bytesMax: number }): Promise<Row[]>;
+  scan(range: {
+    from: number;
+    to: number;
+    after: RowKey | null;
+    limit: number;
+    bytesMax: number;
+  }): Promise<Row[]>;
   /** Live keys (not expired at `nowMs`, no tombstones) of a database in the given slots. */
   count(slots: readonly number[], db: number, nowMs: number): Promise<number>;
   /** Live keys only, of one slot and database, in key order after `after`. */
-  keys(at: { slot: number; db: number; after: string | null; limit: number; nowMs: number }): Promise<{ key: string; type: RowType }[]>;
+  keys(at: {
+    slot: number;
+    db: number;
+    after: string | null;
+    limit: number;
+    nowMs: number;
+  }): Promise<{ key: string; type: RowType }[]>;
   /** Rows whose time is over at `nowMs`, for the primary of these slots to remove; at most `limit`. */
   expired(slots: { from: number; to: number }[], nowMs: number, limit: number): Promise<RowKey[]>;
   close(): Promise<void>;

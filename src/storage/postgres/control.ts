@@ -1,0 +1,83 @@
+/** Views. See `ControlSession` in store.ts for the contract. */
+import { endingBlockers } from './blockers.ts';
+import { openSession, type StoreContext } from './context.ts';
+import { textLiteral, type Session } from './session.ts';
+import {
+  StoreError,
+  type ControlSession,
+  type NodeRef,
+  type View,
+  type ViewProposal,
+} from './store.ts';
+
+/** A proposal waits for a batch of every lane, and for another proposal that may wait for the same. */
+const PROPOSE_WAITS = 10;
+
+type ViewContent = Pick<View, 'replicas' | 'settled' | 'removed' | 'coming'>;
+
+export async function openControl(context: StoreContext): Promise<ControlSession> {
+  return new Control(context, await openSession(context, 'control', { statementTimeoutMs: 0 }));
+}
+
+class Control implements ControlSession {
+  readonly #context: StoreContext;
+  readonly #session: Session;
+
+  constructor(context: StoreContext, session: Session) {
+    this.#context = context;
+    this.#session = session;
+  }
+
+  async viewsAfter(epoch: number): Promise<View[]> {
+    const rows = await this.#session.read(
+      {
+        text: 'SELECT epoch, id, content FROM ringfence.view WHERE epoch > $1 ORDER BY epoch',
+        values: [epoch],
+      },
+      this.#context.options.statementTimeoutMs,
+    );
+    return rows.map(([viewEpoch, id, content]) => ({
+      epoch: Number(viewEpoch),
+      id: id ?? '',
+      ...(JSON.parse(content ?? '') as ViewContent),
+    }));
+  }
+
+  async propose({ view, removals }: ViewProposal): Promise<void> {
+    const { epoch, id, ...content } = view;
+    const members = writersOf(view);
+    const call = this.#session.run(
+      {
+        text: 'SELECT ringfence.propose_view($1, $2, $3, $4, $5, $6, $7, $8)',
+        values: [
+          epoch,
+          id,
+          JSON.stringify(content),
+          textLiteral(members.map((member) => member.node)),
+          textLiteral(members.map((member) => member.incarnation)),
+          textLiteral(removals.map(({ ref }) => ref.node)),
+          textLiteral(removals.map(({ ref }) => ref.incarnation)),
+          `{${removals.map(({ counter }) => counter ?? 'NULL').join(',')}}`,
+        ],
+      },
+      PROPOSE_WAITS * this.#context.options.batchWaitMs,
+    );
+    const { warning } = await endingBlockers(this.#context, this.#session, call);
+    if (warning !== null) throw new StoreError('unknown', `the view is not certain: ${warning}`);
+  }
+
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+}
+
+/** Everyone who may write under this view: the settled ones that are left, and those to come. */
+function writersOf(view: View): NodeRef[] {
+  const key = (ref: NodeRef): string => JSON.stringify([ref.node, ref.incarnation]);
+  const removed = new Set(view.removed.map(key));
+  const writers = new Map<string, NodeRef>();
+  for (const member of [...view.settled, ...view.coming]) {
+    if (!removed.has(key(member))) writers.set(key(member), member);
+  }
+  return [...writers.values()];
+}

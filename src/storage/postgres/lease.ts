@@ -1,0 +1,49 @@
+/** Renewals, on a connection of their own. See `LeaseSession` in store.ts for the contract. */
+import { openSession, type StoreContext } from './context.ts';
+import type { Session } from './session.ts';
+import {
+  StoreError,
+  type LeaseInfo,
+  type LeaseSession,
+  type NodeRef,
+  type Renewal,
+} from './store.ts';
+
+export async function openLease(context: StoreContext, self: NodeRef): Promise<LeaseSession> {
+  return new Lease(await openSession(context, 'lease'), self);
+}
+
+class Lease implements LeaseSession {
+  readonly #session: Session;
+  readonly #self: readonly string[];
+
+  constructor(session: Session, self: NodeRef) {
+    this.#session = session;
+    this.#self = [self.node, self.incarnation];
+  }
+
+  async renew(): Promise<Renewal> {
+    const { rows, warning } = await this.#session.run({
+      name: 'renew',
+      text: 'SELECT counter, epoch, leases, now_ms FROM ringfence.renew($1, $2)',
+      values: this.#self,
+    });
+    // A renewal holds only if it is as durable as data.
+    if (warning !== null) throw new StoreError('unknown', `the renewal is not certain: ${warning}`);
+    const [counter, epoch, leases, nowMs] = rows[0] ?? [];
+    return {
+      counter: Number(counter),
+      epoch: Number(epoch),
+      leases: JSON.parse(leases ?? '[]') as LeaseInfo[],
+      nowMs: Number(nowMs),
+    };
+  }
+
+  async giveUp(): Promise<void> {
+    await this.#session.run({ text: 'SELECT ringfence.give_up($1, $2)', values: this.#self });
+  }
+
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+}

