@@ -63,7 +63,8 @@ function matchClass(pattern: string, start: number, byte: number): number {
   let found = false;
   for (; at < end && pattern.charCodeAt(at) !== CLOSE; at++) {
     if (pattern.charCodeAt(at) === BACKSLASH && at + 1 < end) {
-      found ||= pattern.charCodeAt(++at) === byte;
+      at++;
+      found ||= pattern.charCodeAt(at) === byte;
     } else if (at + 2 < end && pattern.charCodeAt(at + 1) === DASH) {
       found ||= inRange(pattern.charCodeAt(at), pattern.charCodeAt(at + 2), byte);
       at += 2;

@@ -1,8 +1,9 @@
 /** Parts of strings: APPEND, STRLEN, GETRANGE and its old name SUBSTR, SETRANGE. */
 import { ReplyError } from '../errors.ts';
-import { argument, clampedInteger, ONE_KEY } from './arguments.ts';
+import { argument, clampedInteger, integer, ONE_KEY } from './arguments.ts';
 import { type Args, type Command, type DataContext, dataCommand } from './command.ts';
 import { keptExpiry } from './expiry.ts';
+import { clampToSafe } from './numbers.ts';
 
 /** The longest string V8 makes is 2^29 - 24; this leaves room for the framing of a reply. */
 const STRING_LENGTH_MAX = 2 ** 29 - 1024;
@@ -51,17 +52,18 @@ interface RangeOptions {
   readonly end: number;
 }
 
-const parseRange = (args: Args): RangeOptions => ({
-  key: argument(args, 1),
-  start: clampedInteger(argument(args, 2)),
-  end: clampedInteger(argument(args, 3)),
-});
+function parseRange(args: Args): RangeOptions {
+  const key = argument(args, 1);
+  const start = integer(argument(args, 2));
+  const end = integer(argument(args, 3));
+  // Both may be before the beginning, and would then both become position 0: one byte, not none.
+  if (start < 0 && end < 0 && start > end) return { key, start: 1, end: 0 };
+  return { key, start: clampToSafe(start), end: clampToSafe(end) };
+}
 
 /** The bytes from `start` to `end`, both inclusive; negative ones count from the end. */
 function runRange(ctx: DataContext, { key, start, end }: RangeOptions): string {
   const value = ctx.keys.get(ctx.db, key) ?? '';
-  // Both before the beginning would otherwise both become position 0, and one byte be answered.
-  if (start < 0 && end < 0 && start > end) return '';
   const from = start < 0 ? Math.max(0, value.length + start) : start;
   const to = end < 0 ? Math.max(0, value.length + end) : end;
   return value.slice(from, to + 1);
