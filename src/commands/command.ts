@@ -66,7 +66,6 @@ export interface DataCommand<O = unknown> extends CommandBase {
    * existence: it can then run on a key that is not in memory, without asking the database first.
    */
   blind?(options: O): boolean;
-  /** True when it needs only to know whether keys exist or their metadata, and does not count as a use (TTL, OBJECT). */
   /**
    * Every (database, key) pair the command reads or changes, when one of them is in another database
    * than the session's (COPY ... DB, MOVE); else undefined, and all its keys are in database `db`.
