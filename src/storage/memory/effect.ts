@@ -4,14 +4,14 @@
  */
 import type { Value } from './entry.ts';
 
-/** Append only: these numbers are on the wire between nodes. */
+/** The spelling is that of the database's row changes, so that an effect can go there as it is. */
 export const EffectKind = {
   /** The key has this value and expiry. */
-  Put: 1,
+  Put: 'put',
   /** The key is gone. With `expiresAtMs` > 0 the absence is remembered until then (a tombstone). */
-  Delete: 2,
+  Delete: 'delete',
   /** Only the expiry changed; an owner that lacks the value stays without it. */
-  Expire: 3,
+  Expire: 'expire',
 } as const;
 export type EffectKind = (typeof EffectKind)[keyof typeof EffectKind];
 

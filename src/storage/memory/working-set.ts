@@ -6,6 +6,7 @@
  * changes of one key are one effect. Reads look in the overlay, then among values handed over by
  * other primaries (`lend`), then in the keyspace.
  */
+import type { AccessMode } from './access.ts';
 import type { Effect } from './effect.ts';
 import { EffectKind } from './effect.ts';
 import type { Entry, Value } from './entry.ts';
@@ -32,6 +33,16 @@ export interface Held {
   readonly expiresAtMs: number;
 }
 
+/** A key's value and how it has been used lately. */
+export interface Inspection {
+  readonly value: Value;
+  /** Which of the two following numbers is kept up to date. */
+  readonly accessMode: AccessMode;
+  readonly idleSeconds: number;
+  /** Logarithmic counter of uses, 0-255. */
+  readonly frequency: number;
+}
+
 interface Change {
   slot: number;
   db: number;
@@ -41,7 +52,14 @@ interface Change {
   expiresAtMs: number;
   /** False: only the expiry differs from what the keyspace holds. */
   valueChanged: boolean;
+  /** Deleted because its time was over, not because the command says so: leaves no tombstone. */
+  expired: boolean;
 }
+
+type NewState = Pick<Change, 'value' | 'expiresAtMs' | 'valueChanged' | 'expired'>;
+
+const DELETED: NewState = { value: null, expiresAtMs: 0, valueChanged: true, expired: false };
+const EXPIRED: NewState = { ...DELETED, expired: true };
 
 export class WorkingSet {
   readonly #env: WorkingSetEnv;
@@ -51,7 +69,6 @@ export class WorkingSet {
   readonly #slot: number;
   #changes: Map<string, Change> | undefined;
   #lent: Map<string, Held> | undefined;
-  /** Keys that were found expired: their deletion is an effect of this command too. */
 
   constructor(env: WorkingSetEnv, nowMs: number, slot: number) {
     this.#env = env;
@@ -59,25 +76,20 @@ export class WorkingSet {
     this.#slot = slot;
   }
 
-  /** Makes a value known that another primary handed over for this command. */
+  /** Makes a value known that another primary handed over for this command; null: known to be absent. */
   lend(db: number, key: string, held: Held): void {
     this.#lent ??= new Map();
-    this.#lent.set(`${db}:${key}`, held);
+    this.#lent.set(idOf(db, key), held);
   }
 
-  /** The value, or undefined when there is no such key (or it has expired). */
+  /** The value, or undefined when there is no such key (or it has expired). Counts as a use of the key. */
   get(db: number, key: string): Value | undefined {
-    if (this.#changes === undefined && this.#lent === undefined) {
-      const entry = this.#env.keyspace.find(this.#slotOf(key), db, key);
-      if (entry === undefined || entry.value === null) return undefined;
-      if (entry.expiresAtMs !== 0 && entry.expiresAtMs <= this.nowMs) {
-        this.#expire(db, key);
-        return undefined;
-      }
-      this.#env.keyspace.touch(entry);
-      return entry.value;
-    }
-    return this.#lookUp(db, key)?.value ?? undefined;
+    const own = this.#ownState(db, key);
+    if (own !== undefined) return this.#unlessExpired(db, key, own)?.value ?? undefined;
+    const entry = this.#env.keyspace.find(this.#slotOf(key), db, key);
+    if (entry === undefined || this.#unlessExpired(db, key, entry) === undefined) return undefined;
+    this.#env.keyspace.touch(entry, this.nowMs);
+    return entry.value ?? undefined;
   }
 
   has(db: number, key: string): boolean {
@@ -94,9 +106,24 @@ export class WorkingSet {
     return this.#env.keyspace.find(this.#slotOf(key), db, key);
   }
 
+  /** What OBJECT and TYPE tell about a key, or undefined when there is none. Not counted as a use. */
+  inspect(db: number, key: string): Inspection | undefined {
+    const held = this.#lookUp(db, key);
+    if (held === undefined || held.value === null) return undefined;
+    const { keyspace } = this.#env;
+    const entry = keyspace.find(this.#slotOf(key), db, key);
+    return {
+      value: held.value,
+      accessMode: keyspace.access.mode,
+      idleSeconds: entry === undefined ? 0 : keyspace.idleSeconds(entry),
+      frequency: entry === undefined ? 0 : keyspace.frequency(entry),
+    };
+  }
+
   /**
    * Sets the value. `expiresAtMs`: the moment of expiry, 0 for never, or `'default'` for what the
-   * policy of the key's prefix says. A moment not in the future deletes the key.
+   * policy of the key's prefix says. A moment not in the future deletes the key, also when it is not in memory:
+   * a command that does not look at the old value runs without it being loaded.
    */
   put(db: number, key: string, value: Value, expiresAtMs: number | 'default'): void {
     let at = expiresAtMs;
@@ -105,33 +132,37 @@ export class WorkingSet {
       at = defaultTtlMs > 0 ? this.nowMs + defaultTtlMs : 0;
     }
     if (at !== 0 && at <= this.nowMs) {
-      this.remove(db, key);
+      this.#change(db, key, DELETED);
       return;
     }
-    this.#change(db, key, { value, expiresAtMs: at, valueChanged: true });
+    this.#change(db, key, { value, expiresAtMs: at, valueChanged: true, expired: false });
   }
 
-  /** Changes only the expiry (0: never). Returns false when there is no such key. */
+  /**
+   * Changes only the expiry (0: never). A moment not in the future deletes the key. Returns false when
+   * there is no such key.
+   */
   setExpiry(db: number, key: string, expiresAtMs: number): boolean {
     const held = this.#lookUp(db, key);
-    if (held === undefined || held.value === null) return false;
+    if (held === undefined) return false;
     if (expiresAtMs !== 0 && expiresAtMs <= this.nowMs) return this.remove(db, key);
-    const id = `${db}:${key}`;
-    const valueChanged =
-      this.#changes?.get(id)?.valueChanged === true || this.#lent?.has(id) === true;
-    this.#change(db, key, { value: held.value, expiresAtMs, valueChanged });
+    // A value that was lent or changed here may be in no owner's memory as it is now, so it must
+    // travel whole; else the new expiry is enough.
+    const id = idOf(db, key);
+    const earlier = this.#changes?.get(id);
+    const valueChanged = earlier?.valueChanged ?? this.#lent?.has(id) ?? false;
+    this.#change(db, key, { value: held.value, expiresAtMs, valueChanged, expired: false });
     return true;
   }
 
   /** Deletes the key. Returns whether it was there. */
   remove(db: number, key: string): boolean {
-    const held = this.#lookUp(db, key);
-    if (held === undefined) return false;
-    this.#change(db, key, { value: null, expiresAtMs: 0, valueChanged: true });
+    if (this.#lookUp(db, key) === undefined) return false;
+    this.#change(db, key, DELETED);
     return true;
   }
 
-  /** True when the command has changed something so far. */
+  /** True when the command has changed something so far, or found that a key has expired. */
   get changed(): boolean {
     return this.#changes !== undefined;
   }
@@ -149,37 +180,52 @@ export class WorkingSet {
     const { slot, db, key, value } = change;
     const common = { slot, db, key, persistent: policy.persistent, epoch: 0, seq: 0 };
     if (value === null) {
-      const until = policy.tombstoneMs > 0 ? this.nowMs + policy.tombstoneMs : 0;
+      // A tombstone keeps the legacy source from bringing a deleted value back. A value that has
+      // expired is another matter: it is to be fetched anew.
+      const remembered = policy.tombstoneMs > 0 && !change.expired;
+      const until = remembered ? this.nowMs + policy.tombstoneMs : 0;
       return { kind: EffectKind.Delete, value: null, expiresAtMs: until, ...common };
     }
-    const kind = change.valueChanged ? EffectKind.Put : EffectKind.Expire;
-    return { kind, value, expiresAtMs: change.expiresAtMs, ...common };
+    const { expiresAtMs, valueChanged } = change;
+    if (!valueChanged) return { kind: EffectKind.Expire, value: null, expiresAtMs, ...common };
+    return { kind: EffectKind.Put, value, expiresAtMs, ...common };
   }
 
   #slotOf(key: string): number {
     return this.#slot >= 0 ? this.#slot : this.#env.slotOf(key);
   }
 
+  /** What the command itself has made of the key, or was handed. */
+  #ownState(db: number, key: string): Held | undefined {
+    if (this.#changes === undefined && this.#lent === undefined) return undefined;
+    const id = idOf(db, key);
+    return this.#changes?.get(id) ?? this.#lent?.get(id);
+  }
+
+  /** The key as the command sees it, or undefined when it is not there. */
   #lookUp(db: number, key: string): Held | undefined {
-    const id = `${db}:${key}`;
-    const change = this.#changes?.get(id);
-    if (change !== undefined) return change.value === null ? undefined : change;
-    const held = this.#lent?.get(id) ?? this.#env.keyspace.find(this.#slotOf(key), db, key);
-    if (held === undefined || held.value === null) return undefined;
-    if (held.expiresAtMs !== 0 && held.expiresAtMs <= this.nowMs) {
-      this.#expire(db, key);
-      return undefined;
-    }
-    return held;
+    const held = this.#ownState(db, key) ?? this.#env.keyspace.find(this.#slotOf(key), db, key);
+    return held && this.#unlessExpired(db, key, held);
   }
 
-  /** Only a primary runs commands, and only a primary declares a key expired: as an effect. */
-  #expire(db: number, key: string): void {
-    this.#change(db, key, { value: null, expiresAtMs: 0, valueChanged: true });
+  /**
+   * Only a primary runs commands that change keys, and only a primary declares a key expired: as an
+   * effect. (A replica that finds one while it reads drops the result and asks the primary.)
+   */
+  #unlessExpired(db: number, key: string, held: Held): Held | undefined {
+    if (held.value === null) return undefined;
+    if (held.expiresAtMs === 0 || held.expiresAtMs > this.nowMs) return held;
+    this.#change(db, key, EXPIRED);
+    return undefined;
   }
 
-  #change(db: number, key: string, to: Pick<Change, 'value' | 'expiresAtMs' | 'valueChanged'>): void {
+  #change(db: number, key: string, to: NewState): void {
     this.#changes ??= new Map();
-    this.#changes.set(`${db}:${key}`, { slot: this.#slotOf(key), db, key, ...to });
+    this.#changes.set(idOf(db, key), { slot: this.#slotOf(key), db, key, ...to });
   }
+}
+
+/** Unambiguous, since a database's number has no colon in it. */
+function idOf(db: number, key: string): string {
+  return `${db}:${key}`;
 }
