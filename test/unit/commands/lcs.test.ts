@@ -45,7 +45,7 @@ describe('LCS', () => {
     const runner = new CommandRunner();
     runner.run('SET', 'a', 'x'.repeat(6000));
     expect(runner.line('LCS a a')).toBe(
-      '-ERR Insufficient memory, transient memory for LCS exceeds 128 MiB',
+      '-ERR Insufficient memory, transient memory for LCS exceeds 64 MiB',
     );
   });
 });
