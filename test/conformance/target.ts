@@ -3,6 +3,8 @@
  * `RINGFENCE_TEST_TARGET` names: `host:port[,host:port...]`, or `redis` for a redis-server (which
  * checks the runner itself: everything must then be equal, without the table of differences).
  */
+import { startCluster } from '../support/cluster.ts';
+import { startPostgres } from '../support/postgres.ts';
 import type { RespAddress } from '../support/resp-client.ts';
 import { references } from './reference.ts';
 
@@ -52,8 +54,19 @@ function fixedTarget(nodes: readonly RespAddress[]): Target {
   };
 }
 
-function clusterTarget(): Promise<Target> {
-  return Promise.reject(
-    new Error('no target: set RINGFENCE_TEST_TARGET to host:port[,host:port...], or to redis'),
-  );
+async function clusterTarget(): Promise<Target> {
+  const postgres = await startPostgres();
+  try {
+    const cluster = await startCluster({ store: await postgres.freshDatabase() });
+    return {
+      ...fixedTarget(cluster.nodes),
+      stop: async () => {
+        await cluster.stop();
+        await postgres.stop();
+      },
+    };
+  } catch (error) {
+    await postgres.stop();
+    throw error;
+  }
 }
