@@ -107,18 +107,18 @@ describe('node transport', () => {
   });
 
   it('a handler of onEnd may still answer after the peer ended its side', async () => {
-    let far: Connection | undefined;
+    const answering: { far?: Connection } = {};
     let asked = '';
     const handlers: ConnectionHandlers = {
       onData: (chunk) => (asked += chunk.toString('latin1')),
       onClose: () => undefined,
       onEnd: () => {
-        far?.write(`answer to ${asked}`);
-        far?.end();
+        answering.far?.write(`answer to ${asked}`);
+        answering.far?.end();
       },
     };
     const made = await pair(handlers);
-    far = made.far;
+    answering.far = made.far;
     made.near.write('question');
     made.near.end();
     await made.nearSaw.closed;

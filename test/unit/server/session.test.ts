@@ -6,7 +6,7 @@ import { createHarness, FakeConnection, type Harness, settingsWith } from './har
 interface Fixture extends Harness {
   readonly time: FakeTime;
   readonly connection: FakeConnection;
-  open(): FakeConnection;
+  readonly open: () => FakeConnection;
 }
 
 function fixture(options: Parameters<typeof createHarness>[0] = {}): Fixture {

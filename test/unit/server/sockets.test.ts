@@ -47,7 +47,7 @@ class RawClient {
 
 async function start(
   settings: Parameters<typeof createHarness>[0] = {},
-): Promise<Harness & { client(): Promise<RawClient> }> {
+): Promise<Harness & { readonly client: () => Promise<RawClient> }> {
   const harness = createHarness(settings);
   const { port } = await harness.server.listen({ host: '127.0.0.1', port: 0 });
   const sockets: Socket[] = [];

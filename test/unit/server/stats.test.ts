@@ -8,8 +8,8 @@ import { createHarness, FakeConnection } from './harness.ts';
 function infoAfter(input: string): {
   fields: Map<string, string>;
   time: FakeTime;
-  reread(): Map<string, string>;
-  reset(): void;
+  readonly reread: () => Map<string, string>;
+  readonly reset: () => void;
 } {
   const time = new FakeTime();
   const { server } = createHarness({
