@@ -37,7 +37,9 @@ const FACTS = `
          current_setting('max_connections')::int
            - (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend')
            AS "connectionsFree",
-         has_schema_privilege(current_schema(), 'CREATE') AS "mayCreate",
+         (to_regnamespace('ringfence') IS NOT NULL
+           OR (has_database_privilege(current_database(), 'CREATE')
+               AND has_schema_privilege('public', 'CREATE'))) AS "mayCreate",
          extract(epoch FROM clock_timestamp())::float8 * 1000 AS "databaseMs"`;
 
 /** Never rejects: what goes wrong is a finding. */
@@ -104,7 +106,11 @@ export function judgeServer(facts: ServerFacts, connectionsNeeded: number): Find
     'full_page_writes is off: a crash may corrupt data',
     'set full_page_writes = on, unless the file system never tears pages',
   );
-  must(facts.mayCreate, 'this user may not create tables', 'GRANT CREATE ON SCHEMA public TO ...');
+  must(
+    facts.mayCreate,
+    'this user may not make the schema ringfence and the views in the schema public',
+    'GRANT CREATE ON DATABASE ... TO ...; GRANT CREATE ON SCHEMA public TO ...',
+  );
   if (facts.synchronousCommit === 'off') {
     const text = 'synchronous_commit is off; nodes set it for themselves, other writers do not';
     findings.push(warn('database', text, 'set synchronous_commit = on'));

@@ -20,15 +20,19 @@ export const upCommand: CliCommand = {
       '',
       'Every option of a node (docs/configuration.md) is a flag too, for all nodes: --maxmemory 1gb.',
     ].join('\n'),
-  run: runUp,
+  run: (argv) => runUp(argv),
 };
 
-async function runUp(argv: readonly string[]): Promise<number> {
+/** `nodeProgram` as for LocalCluster. */
+export async function runUp(
+  argv: readonly string[],
+  nodeProgram?: readonly string[],
+): Promise<number> {
   const plan = planUp(argv);
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   const startedAtMs = Date.now();
   process.title = 'ringfence up';
-  const cluster = new LocalCluster(plan, say);
+  const cluster = new LocalCluster(plan, say, nodeProgram);
   const stopRequested = watchSignals(cluster, say);
   try {
     const started = cluster.start().then(() => 'started' as const);
