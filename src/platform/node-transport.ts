@@ -21,6 +21,11 @@ function listen(
       onConnection(new NodeConnection(socket));
     });
     server.once('error', reject);
+    // Accepting can fail later, when the process is out of file descriptors: that client is lost, the
+    // listener goes on, and whoever reads the process's warnings learns of it.
+    server.on('error', (error) => {
+      if (server.listening) process.emitWarning(error);
+    });
     server.listen({ host: at.host, port: at.port, backlog: BACKLOG }, () => {
       server.off('error', reject);
       resolve({ port: boundPort(server), close: () => closeServer(server) });

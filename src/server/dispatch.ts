@@ -54,6 +54,9 @@ const INTERNAL = new ReplyError(
   'internal error, see the log; the command may or may not have been applied',
 );
 
+/** First words of lines that every HTTP request with a body has. */
+const HTTP_WORDS: ReadonlySet<string> = new Set(['post', 'host:']);
+
 export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #entries = new Map<string, Entry>();
@@ -89,7 +92,7 @@ export class Dispatcher {
     if (session.replyMode === 'skip-next') session.replyMode = 'skip-this';
     this.#parts.stats.commandsProcessed++;
     if (entry === undefined) {
-      session.reply(encodeError(unknownCommand(args)));
+      this.#refuseUnknown(session, args);
     } else if ((++this.#sampleTurn & (SAMPLE_EVERY - 1)) === 0) {
       const beganMs = this.#parts.clock.monotonicMs();
       this.#execute(session, entry, args);
@@ -98,6 +101,17 @@ export class Dispatcher {
       this.#execute(session, entry, args);
     }
     if (session.replyMode === 'skip-this') session.replyMode = 'on';
+  }
+
+  /** A web page that makes a browser talk to this port is cut off before its body is taken for commands. */
+  #refuseUnknown(session: Session, args: string[]): void {
+    if (!HTTP_WORDS.has((args[0] ?? '').toLowerCase())) {
+      session.reply(encodeError(unknownCommand(args)));
+      return;
+    }
+    const { address } = session;
+    this.#parts.log.warn({ address }, 'possible cross-protocol attack: connection closed');
+    session.kill();
   }
 
   #execute(session: Session, entry: Entry, args: string[]): void {

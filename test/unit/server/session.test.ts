@@ -299,6 +299,14 @@ describe('closing', () => {
     expect(router.submitted).toEqual(['0:GET a']);
   });
 
+  it('a browser that posts to the port is cut off before its body is run', () => {
+    const { connection, router } = fixture();
+    connection.receive('POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET a 1\r\n');
+    expect(connection.destroyed).toBe(true);
+    expect(connection.sent).toBe('');
+    expect(router.submitted).toEqual([]);
+  });
+
   it('a protocol error is answered behind the commands before it', () => {
     const { connection, router, time, server } = fixture();
     router.holding = true;
