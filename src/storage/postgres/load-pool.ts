@@ -20,7 +20,7 @@ const LATIN1_BYTES_MAX = 16 * 1024 * 1024;
 
 const ABOVE_FLOORS = `NOT EXISTS (
   SELECT 1 FROM ringfence.floor f
-  WHERE f.slot = e.slot AND f.db IN (e.db, -1) AND f.version >= e.version)`;
+  WHERE f.slot = e.slot AND (f.db = e.db OR f.db = -1) AND f.version >= e.version)`;
 
 const live = (now: string): string =>
   `e.type <> 0 AND (e.expires_at IS NULL OR e.expires_at > ${now}::timestamptz) AND ${ABOVE_FLOORS}`;

@@ -185,13 +185,15 @@ export class Session {
     }
   }
 
-  /** Waits for what is under way, then closes. */
+  /** Waits for what is under way (as long as for an answer), then closes. */
   async close(): Promise<void> {
     this.#closing = true;
     if (this.#lost !== null) return this.#ended;
-    const last = this.#pending.at(-1);
-    if (last === undefined) void this.#client.end();
-    return this.#ended;
+    if (this.#pending.length === 0) void this.#client.end();
+    const { timers, answerTimeoutMs } = this.#settings;
+    const watch = timers.after(answerTimeoutMs, () => this.destroy());
+    await this.#ended;
+    watch.cancel();
   }
 
   /** Ends the connection at once; what is open is of unknown outcome. */
@@ -218,7 +220,7 @@ export class Session {
       } else if (error !== null && error !== undefined) {
         this.#lose(error);
       } else {
-// A text of several statements has several results; the last one is the answer.
+        // A text of several statements has several results; the last one is the answer.
         const last = Array.isArray(result) ? result.at(-1) : result;
         pending.result = {
           rows: (last?.rows ?? []) as (string | null)[][],

@@ -110,20 +110,31 @@ export interface Renewal {
 /** A proposal for the view after `view.epoch - 1`. */
 export interface ViewProposal {
   readonly view: View;
-  /** Members that this view removes, with the counters at which they were seen standing still (`null`: given up). */
+  /**
+   * Members that this view removes, with the counters at which they were seen standing still (`null`:
+   * given up). Every lane that the view does not list loses its epoch, whether named here or not; only
+   * those named here lose their lease.
+   */
   readonly removals: readonly { readonly ref: NodeRef; readonly counter: number | null }[];
 }
 
 export type StoreErrorKind =
-  /** Sent to nobody, or refused as a whole before it ran: not done. */
+  /** Not sent, or rolled back for a passing reason (timeout, deadlock) that is not in the data: not done. */
   | 'unavailable'
   /** This incarnation, generation or epoch may not write any more: not done. */
   | 'fenced'
   /** The batch before this one did not commit: not done. */
   | 'gap'
-  /** The database refused the data (too large, disk full, ...): rolled back, not done. */
+  /**
+   * The database refused it (too large, disk full, read-only, ...): rolled back, not done. Also for a
+   * change that contradicts the table: an 'expire' of a row that is not there, an older version over a
+   * newer one. Memory is wrong then, and the keys in question must be dropped and read again.
+   */
   | 'rejected'
-  /** The connection was lost, or the commit was answered with a warning: may or may not be done. */
+  /**
+   * The connection was lost, the commit was answered with a warning, or the batch's number was committed
+   * before: may or may not be done. A new lane session knows.
+   */
   | 'unknown'
   /** Another proposal won, or a node to be removed has renewed: not done. */
   | 'conflict';
@@ -146,8 +157,10 @@ export interface LaneSession {
   /** Number of the last committed batch of this incarnation; 0: none. */
   readonly lastNumber: number;
   /**
-   * Commits one batch. Several may be under way; they commit in order. Resolves only when the commit
-   * is certain. After any rejection of kind 'unknown' the session is closed.
+   * Commits one batch. Several may be under way; they commit in order, and each that follows a failed
+   * one is refused as 'gap'; the number of a failed one is then used again. More than the bound of the
+   * pipeline is refused as 'unavailable'. Resolves only when the commit is certain. After any rejection
+   * of kind 'unknown' the session is closed.
    */
   commit(batch: Batch): Promise<void>;
   /** Resolves when the connection is over, for whatever reason. */
@@ -203,15 +216,21 @@ export interface LoadPool {
 }
 
 export interface Store {
-  /** Checks the server (version, encoding, settings), creates or migrates the schema; safe when several nodes do it at once. */
+  /** To be called first. Checks the server (version, encoding, settings), creates or migrates the schema; safe when several nodes do it at once. */
   prepare(): Promise<{ clusterId: string; serverVersion: string }>;
-  /** Registers this incarnation: its lease row, and its lane row without an epoch. */
+  /**
+   * Registers this incarnation: its lease row, and its lane row without an epoch. May be repeated when
+   * its outcome is unknown; 'fenced' for an incarnation that was removed.
+   */
   register(member: Member): Promise<void>;
   openLane(self: NodeRef): Promise<LaneSession>;
   openLease(self: NodeRef): Promise<LeaseSession>;
   openControl(): Promise<ControlSession>;
   loads(): LoadPool;
-  /** Deletes rows below the floors, bounded; returns how many. Called now and then by one node. */
+  /**
+   * Deletes rows below the floors, at most `limit`, and returns how many; also what is left of
+   * incarnations that ended more than a day ago. Called now and then by one node.
+   */
   sweep(limit: number): Promise<number>;
   close(): Promise<void>;
 }

@@ -247,6 +247,21 @@ describe('rows', () => {
     expect(await server.sql(url, 'SELECT slot FROM ringfence.floor WHERE NOT swept')).toEqual([]);
   });
 
+  it('a sweep leaves rows that a batch has locked for the next time, instead of waiting', async () => {
+    await lane.commit(batchOf(1, [change('a', '1'), change('b', '2')]));
+    const seq = change('x', null).seq;
+    const floors = [{ slots: [1], db: 0, epoch: 1, seq }];
+    await lane.commit(batchOf(2, [], { floors }));
+    const holder = new pg.Client({ connectionString: url });
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query(`UPDATE ringfence.entry SET version = version + 1 WHERE key = 'a'`);
+    expect(await store.sweep(10)).toBe(1);
+    await holder.query('COMMIT');
+    await holder.end();
+    expect(await store.sweep(10)).toBe(1);
+  });
+
   it('an overwrite with the same expiry is a heap-only update', async () => {
     await lane.commit(batchOf(1, [change('k', '1')]));
     for (let n = 2; n <= 11; n++) await lane.commit(batchOf(n, [change('k', String(n))]));

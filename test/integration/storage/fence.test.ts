@@ -112,6 +112,32 @@ describe('zombie-commit', () => {
   });
 });
 
+describe('a backend that sleeps', () => {
+  it('makes the outcome unknown; its batch, run when it wakes, is fenced', async () => {
+    const impatient = storeOn(url, { statementTimeoutMs: 100 });
+    await impatient.prepare();
+    const lane = await impatient.openLane(refOf(a));
+    const backends = (): Promise<{ pid: number }[]> =>
+      server.sql(
+        url,
+        `SELECT pid FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'ringfence:test:lane'`,
+      );
+    const [backend] = await backends();
+    process.kill(backend!.pid, 'SIGSTOP');
+    expect(await outcomeOf(lane.commit(batchOf(1, [change('k', 'zombie')])))).toBe('unknown');
+    await lane.closed;
+    const next = await impatient.openLane(refOf(a));
+    expect(next.lastNumber).toBe(0);
+    process.kill(backend!.pid, 'SIGCONT');
+    await until(async () => !(await backends()).some(({ pid }) => pid === backend!.pid));
+    await next.commit(batchOf(1, [change('l', 'v')]));
+    expect(await server.sql(url, 'SELECT key FROM kv_store')).toEqual([{ key: 'l' }]);
+    await next.close();
+    await impatient.close();
+  });
+});
+
 describe('stopped-inside-batch, half-cut-live-node', () => {
   let stopped: ChildProcess;
 
@@ -226,6 +252,22 @@ describe('lanes and views', () => {
     expect(last.lastNumber).toBe(1);
     expect(await outcomeOf(last.commit(batchOf(2, [], { epoch: 2 })))).toBe('fenced');
     await last.close();
+  });
+
+  it('what is left of a removed node goes after a day', async () => {
+    const lane = await store.openLane(refOf(a));
+    await lane.commit(batchOf(1, [change('k', 'v')]));
+    await lane.close();
+    await formView(store, [memberOf('b')], [{ ref: refOf(a), counter: 0 }]);
+    for (const [table, column] of [
+      ['lane', 'created_at'],
+      ['batch', 'committed_at'],
+    ]) {
+      await server.sql(url, `UPDATE ringfence.${table} SET ${column} = now() - interval '2 days'`);
+    }
+    await store.sweep(10);
+    expect(await server.sql(url, 'SELECT node FROM ringfence.lane')).toEqual([{ node: 'b' }]);
+    expect(await server.sql(url, 'SELECT node FROM ringfence.batch')).toEqual([]);
   });
 
   it('an incarnation that was never registered has no lane', async () => {
