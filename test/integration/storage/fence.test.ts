@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Member, Store } from '../../../src/storage/postgres/store.ts';
+import type { LaneSession, Member, Store } from '../../../src/storage/postgres/store.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import {
   batchOf,
@@ -136,6 +136,50 @@ describe('a backend that sleeps', () => {
     await next.close();
     await impatient.close();
   });
+});
+
+describe('connections killed under load', () => {
+  it('what was acknowledged is there, and the last number tells exactly what is there', async () => {
+    let last = 0;
+    for (let round = 0; round < 12; round++) {
+      const lane = await store.openLane(refOf(a));
+      expect(lane.lastNumber).toBeGreaterThanOrEqual(last);
+      const numbers = await server.sql<{ number: string }>(
+        url,
+        `SELECT substr(key, 2) AS number FROM kv_store ORDER BY substr(key, 2)::int`,
+      );
+      expect(numbers.map(({ number }) => Number(number))).toEqual(
+        Array.from({ length: lane.lastNumber }, (_, i) => i + 1),
+      );
+      last = await commitUntilKilled(lane, 5 + round * 3);
+    }
+  });
+
+  /** Keeps four batches under way; has the backend killed after `killAfter`. Returns the last acknowledged number. */
+  async function commitUntilKilled(lane: LaneSession, killAfter: number): Promise<number> {
+    let next = lane.lastNumber;
+    let acknowledged = next;
+    let killing: Promise<unknown> | undefined;
+    const writer = async (): Promise<void> => {
+      for (;;) {
+        const number = ++next;
+        if (number === lane.lastNumber + killAfter) killing = killLane();
+        const outcome = await outcomeOf(lane.commit(batchOf(number, [change(`k${number}`, 'v')])));
+        if (outcome !== 'resolved') return expect(['unknown', 'unavailable']).toContain(outcome);
+        acknowledged = number;
+      }
+    };
+    await Promise.all([writer(), writer(), writer(), writer()]);
+    await killing;
+    return acknowledged;
+  }
+
+  const killLane = (): Promise<unknown> =>
+    server.sql(
+      url,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name = 'ringfence:test:lane'`,
+    );
 });
 
 describe('stopped-inside-batch, half-cut-live-node', () => {
