@@ -1,6 +1,6 @@
 /** The `Store` on PostgreSQL: puts the parts of this folder together. */
 import { ConnectionPool } from './connection-pool.ts';
-import { openSession, type PostgresStoreOptions, type StoreContext } from './context.ts';
+import { BY_INDEX, openSession, type PostgresStoreOptions, type StoreContext } from './context.ts';
 import { openControl } from './control.ts';
 import { openLane } from './lane.ts';
 import { openLease } from './lease.ts';
@@ -16,6 +16,7 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
   const context: StoreContext = { options, clusterId: null };
   const loads = new PostgresLoadPool(context);
   const sweeps = new ConnectionPool(context, 'sweep', 1, {
+    set: BY_INDEX,
     statementTimeoutMs: options.statementTimeoutMs * 10,
   });
   return {
