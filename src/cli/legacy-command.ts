@@ -29,6 +29,5 @@ async function runLegacy(argv: readonly string[]): Promise<number> {
   process.stdout.write(`sample legacy API on http://${host}:${server.port}/legacy/data/{key}\n`);
   await new Promise<void>((resolve) => onStopRequest(() => resolve()));
   await server.close();
-  if (process.connected) process.disconnect();
   return EXIT.ok;
 }

@@ -11,6 +11,8 @@ import { nodeCommand } from './node-command.ts';
 import { type CliCommand, EXIT, PlainError, version } from './program.ts';
 import { toolCommands } from './tool-commands.ts';
 
+const END_WITHIN_MS = 2000;
+
 const COMMANDS: readonly CliCommand[] = [
   upCommand,
   nodeCommand,
@@ -100,4 +102,16 @@ function isProgram(): boolean {
   return realpathSync(script) === fileURLToPath(import.meta.url);
 }
 
-if (isProgram()) await runProgram(process.argv.slice(2));
+if (isProgram()) {
+  await runProgram(process.argv.slice(2));
+  endSoon();
+}
+
+/**
+ * A command that is over must not be kept alive by what it left open: the channel to the parent, or
+ * a connection of a node whose start failed. Output that is still on its way gets its time.
+ */
+function endSoon(): void {
+  if (process.connected) process.disconnect();
+  setTimeout(() => process.exit(), END_WITHIN_MS).unref();
+}

@@ -48,7 +48,6 @@ async function runNodeCommand(argv: readonly string[]): Promise<number> {
     throw new PlainError(`${config.nodeId} cannot join: ${messageOf(error)}`);
   } finally {
     await node.stop();
-    if (process.connected) process.disconnect();
   }
   return EXIT.ok;
 }

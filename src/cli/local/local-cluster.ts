@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync } from 'node:
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXTENSION, PlainError, programArguments, version } from '../program.ts';
-import { isHttpOk } from './http-probe.ts';
+import { httpProblem } from './http-probe.ts';
 import { writeNodeConfigFile } from './node-config-file.ts';
 import { type FlexiblePort, type NodePlan, planNodes, type UpPlan } from './plan.ts';
 import { freeBlock, isFree } from './ports.ts';
@@ -30,7 +30,9 @@ import { RESTART, Supervised } from './supervised.ts';
 
 const NODE_STOP_WITHIN_MS = 15_000;
 const POSTGRES_STOP_WITHIN_MS = 20_000;
-const READY_WITHIN_MS = 120_000;
+const READY_WITHIN_MS = 60_000;
+const WORD_EVERY_MS = 5000;
+const POLL_MS = 50;
 const LOG_LINES_SHOWN = 15;
 
 export class LocalCluster {
@@ -254,16 +256,22 @@ export class LocalCluster {
   async #untilReady(child: Supervised, node: NodePlan | undefined): Promise<void> {
     if (node === undefined) return;
     const url = `http://127.0.0.1:${node.httpPort}/readyz`;
-    const deadline = Date.now() + READY_WITHIN_MS;
-    while (!(await isHttpOk(url))) {
+    const startedAtMs = Date.now();
+    let nextWordAtMs = startedAtMs + WORD_EVERY_MS;
+    for (;;) {
+      const answer = await httpProblem(url);
+      if (answer === undefined) return;
       const problem = this.#failure(child);
       if (problem !== undefined) throw new PlainError(problem);
-      if (Date.now() > deadline) {
-        throw new PlainError(
-          `${node.name} is not ready: ${url} does not answer 200. ${tail(child)}`,
-        );
+      const now = Date.now();
+      if (now - startedAtMs > READY_WITHIN_MS) {
+        throw new PlainError(`${node.name} is not ready (${url}: ${answer}). ${tail(child)}`);
       }
-      await delay(50);
+      if (now > nextWordAtMs) {
+        this.#say(`waiting for ${node.name}: ${answer}`);
+        nextWordAtMs = now + WORD_EVERY_MS;
+      }
+      await delay(POLL_MS);
     }
   }
 
