@@ -138,6 +138,10 @@ class Server implements TestPostgres {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#process = child;
+    // A test run that ends early leaves no server behind.
+    const onExit = (): void => void child.kill('SIGQUIT');
+    process.once('exit', onExit);
+    child.once('exit', () => process.removeListener('exit', onExit));
     // The server says on stderr when it takes connections; the pipe is read to its end all along.
     await new Promise<void>((resolve, reject) => {
       let log = '';
