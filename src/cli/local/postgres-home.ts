@@ -13,6 +13,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -144,10 +145,10 @@ function reachableDataDir({
         'Move the folder with --dir, or start as the user it belongs to',
     );
   }
-  const key = createHash('sha256').update(realpathSync(dir)).digest('hex').slice(0, 12);
-  const elsewhere = join(SHARED_HOME, `data-${key}`);
+  // A new name each time: whoever deletes or moves the folder must not meet its old data again.
+  mkdirSync(SHARED_HOME, { recursive: true, mode: 0o755 });
+  const elsewhere = mkdtempSync(join(SHARED_HOME, 'data-'));
   say(`PostgreSQL's data is in ${elsewhere}: the user '${USER}' may not enter ${dir}`);
-  mkdirSync(elsewhere, { recursive: true, mode: 0o755 });
   chownSync(elsewhere, user.uid, user.gid);
   symlinkSync(elsewhere, wanted);
   return elsewhere;
