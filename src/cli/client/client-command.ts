@@ -111,6 +111,17 @@ export function expandAlias(words: readonly string[]): readonly string[] {
   return alias === undefined ? words : [...alias, ...rest];
 }
 
+/** How a bulk reply is shown: as a table of nodes, as lines of text, or like any other. */
+type Style = 'nodes' | 'text' | 'reply';
+
+/** Replies of these commands are meant to be read as they are, line by line. */
+const TEXT_COMMANDS = /^(INFO|LOLWUT|CLIENT (LIST|INFO)|CLUSTER (NODES|INFO))\b/i;
+
+function styleOf(words: readonly string[]): Style {
+  if (words[0]?.toUpperCase() === 'LIST_NODES') return 'nodes';
+  return TEXT_COMMANDS.test(words.slice(0, 2).join(' ')) ? 'text' : 'reply';
+}
+
 /** A connection that is made when first needed, and again after it was lost. */
 class Session {
   readonly #options: ClientOptions;
@@ -126,7 +137,7 @@ class Session {
     const reply = await connection.send(expandAlias(words)).catch((error: unknown) => {
       throw new PlainError(messageOf(error));
     });
-    this.#print(reply, { asNodes: words[0]?.toUpperCase() === 'LIST_NODES' });
+    this.#print(reply, styleOf(words));
     return reply.kind !== 'error';
   }
 
@@ -138,7 +149,7 @@ class Session {
     if (this.#connection !== undefined && !this.#connection.closed) return this.#connection;
     const { address, db, password } = this.#options;
     const connection = await ClientConnection.open(address, (reply) =>
-      this.#print(reply, { asNodes: false }),
+      this.#print(reply, 'reply'),
     ).catch((error: unknown) => {
       throw new PlainError(
         `cannot connect to ${address.host}:${address.port}: ${messageOf(error)}`,
@@ -150,10 +161,10 @@ class Session {
     return connection;
   }
 
-  #print(reply: ClientReply, { asNodes }: { asNodes: boolean }): void {
-    if (asNodes && reply.kind === 'bulk') {
+  #print(reply: ClientReply, style: Style): void {
+    if (style === 'nodes' && reply.kind === 'bulk') {
       process.stdout.write(`${formatNodes(reply.bytes.toString('utf8'))}\n`);
-    } else if (this.#options.raw) {
+    } else if (this.#options.raw || (style === 'text' && reply.kind === 'bulk')) {
       process.stdout.write(Buffer.concat([formatRaw(reply), Buffer.from('\n')]));
     } else {
       process.stdout.write(`${formatForPeople(reply)}\n`);
