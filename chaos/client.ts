@@ -22,6 +22,8 @@ export class ChaosClient {
   readonly #nodes: readonly NodeAddress[];
   #at: number;
   #redis: Redis | undefined;
+  /** Under way, so that commands sent together share one connection. */
+  #connecting: Promise<Redis> | undefined;
 
   constructor(nodes: readonly NodeAddress[], first: number) {
     this.#nodes = nodes;
@@ -56,6 +58,13 @@ export class ChaosClient {
 
   async #connected(node: NodeAddress): Promise<Redis> {
     if (this.#redis?.status === 'ready') return this.#redis;
+    this.#connecting ??= this.#connect(node).finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  async #connect(node: NodeAddress): Promise<Redis> {
     this.close();
     const redis = new Redis({
       host: node.host,
