@@ -2,11 +2,11 @@
 import type { Config } from '../config/load.ts';
 import { loadNodeConfig, optionHelp } from './node-config.ts';
 import { onStopRequest } from './parent.ts';
-import { type CliCommand, EXIT, EXTENSION, messageOf, PlainError } from './program.ts';
+import { type CliCommand, EXIT, EXTENSION, messageOf, PlainError, version } from './program.ts';
 
 /** What `src/main.ts` gives: loaded only when a node is run, so that other commands start quickly. */
 interface NodeModule {
-  runNode(options: { config: Config }): Promise<{ ready: Promise<void>; stop(): Promise<void> }>;
+  runNode(options: { config: Config; version: string }): Promise<{ ready: Promise<void>; stop(): Promise<void> }>;
 }
 
 export const nodeCommand: CliCommand = {
@@ -39,7 +39,7 @@ async function runNodeCommand(argv: readonly string[]): Promise<number> {
   });
   const url = new URL(`../main${EXTENSION}`, import.meta.url).href;
   const main = (await import(url)) as NodeModule;
-  const node = await main.runNode({ config }).catch((error: unknown) => {
+  const node = await main.runNode({ config, version: version() }).catch((error: unknown) => {
     throw new PlainError(`${config.nodeId} cannot start: ${messageOf(error)}`);
   });
   try {

@@ -33,7 +33,7 @@ export interface OptionRow<T> {
   readonly name: string;
   readonly group: (typeof GROUPS)[number];
   readonly type: OptionType<T>;
-  readonly default: T;
+  readonly default: NoInfer<T>;
   /** Default of other profiles than `lan`, where it differs. */
   readonly byProfile?: Readonly<Partial<Record<Profile, T>>>;
   /** What the reference page says where the default follows from other options (see `derived.ts`). */

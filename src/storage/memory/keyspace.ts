@@ -50,6 +50,9 @@ class Database {
 }
 
 export class Keyspace {
+  /** Look-ups by commands that found a value, and that did not. */
+  hits = 0;
+  misses = 0;
   readonly #random: Random;
   readonly #nowMs: () => number;
   readonly #db0 = new Database();

@@ -86,9 +86,14 @@ export class WorkingSet {
   get(db: number, key: string): Value | undefined {
     const own = this.#ownState(db, key);
     if (own !== undefined) return this.#unlessExpired(db, key, own)?.value ?? undefined;
-    const entry = this.#env.keyspace.find(this.#slotOf(key), db, key);
-    if (entry === undefined || this.#unlessExpired(db, key, entry) === undefined) return undefined;
-    this.#env.keyspace.touch(entry, this.nowMs);
+    const { keyspace } = this.#env;
+    const entry = keyspace.find(this.#slotOf(key), db, key);
+    if (entry === undefined || this.#unlessExpired(db, key, entry) === undefined) {
+      keyspace.misses++;
+      return undefined;
+    }
+    keyspace.hits++;
+    keyspace.touch(entry, this.nowMs);
     return entry.value ?? undefined;
   }
 

@@ -1,0 +1,495 @@
+/**
+ * One life of a node: all parts of the cluster, wired together, and the adoption of views. When the
+ * life ends (another node removed it, or it is stopped), this object is thrown away as a whole, with
+ * its memory; `cluster.ts` starts the next one.
+ */
+import type { Connection } from '../platform/transport.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { Platform } from '../platform/platform.ts';
+import type { TimerHandle } from '../platform/clock.ts';
+import type { Evictor } from '../storage/memory/eviction.ts';
+import type { Keyspace } from '../storage/memory/keyspace.ts';
+import type { KeyPolicy } from '../storage/memory/working-set.ts';
+import type { LegacySource } from '../storage/legacy/source.ts';
+import type { LoadPool, Member, NodeRef, Store, View } from '../storage/postgres/store.ts';
+import { Engine } from './engine.ts';
+import type { Prepare } from './execute.ts';
+import { Fill } from './fill.ts';
+import { Gather } from './gather.ts';
+import { Lane } from './lane.ts';
+import { Lease } from './lease.ts';
+import type { FrameStream, LinkEnv } from './link.ts';
+import { Loader } from './loader.ts';
+import { Membership } from './membership.ts';
+import { Outage } from './outage.ts';
+import { HeartbeatFlag, type Peer, Peers } from './peers.ts';
+import { Replica } from './replica.ts';
+import { Router } from './router.ts';
+import { Rpc } from './rpc.ts';
+import { hostRun, readRunReply } from './runs.ts';
+import { SLOT_COUNT } from './slot.ts';
+import { SlotTable } from './slots.ts';
+import { ClusterTime } from './time.ts';
+import { Transactions } from './transaction.ts';
+import { Upkeep } from './upkeep.ts';
+import { hasRef, living, participants, refKey, sameRef } from './view.ts';
+import { WarmUp } from './warm-up.ts';
+import { type FrameReader, FrameType } from './wire.ts';
+
+/** What a node is told; names and units as in the option table. */
+export interface ClusterOptions {
+  readonly replicas: number;
+  readonly leaseMs: number;
+  readonly leaseMarginMs: number;
+  readonly requestTimeoutMs: number;
+  readonly clockBoundMs: number;
+  readonly connectTimeoutMs: number;
+  readonly linkBufferMax: number;
+  readonly lanePipeline: number;
+  readonly batchRowsMax: number;
+  readonly batchBytesMax: number;
+  readonly readsWithoutStore: 'serve' | 'refuse';
+  readonly warmUp: boolean;
+  /** May change while the node runs. */
+  readonly live: {
+    readonly maxmemory: number;
+    readonly valueBytesMax: number;
+    readonly loadPendingMax: number;
+    readonly pendingRequestsMax: number;
+    readonly keysLimit: number;
+  };
+}
+
+export interface ClusterNodeEnv {
+  readonly platform: Platform;
+  readonly log: Logger;
+  readonly store: Store;
+  readonly loads: LoadPool;
+  readonly legacy: LegacySource;
+  readonly options: ClusterOptions;
+  readonly prepare: Prepare;
+  policyOf(key: string): KeyPolicy;
+  matches(pattern: string, key: string): boolean;
+  /** A fresh memory, and what evicts from it. */
+  createKeyspace(nowMs: () => number): { keyspace: Keyspace; evictor: Evictor };
+  onExpelled(reason: string): void;
+}
+
+export class ClusterNode {
+  readonly self: Member;
+  readonly keyspace: Keyspace;
+  readonly slots: SlotTable;
+  readonly time: ClusterTime;
+  readonly lease: Lease;
+  readonly engine: Engine;
+  readonly router: Router;
+  readonly gather: Gather;
+  readonly peers: Peers;
+  readonly membership: Membership;
+  readonly upkeep: Upkeep;
+  readonly warmUp: WarmUp;
+  readonly fill: Fill;
+  readonly evictor: Evictor;
+  readonly outage: Outage;
+  readonly #env: ClusterNodeEnv;
+  readonly #log: Logger;
+  readonly #replica: Replica;
+  readonly #rpc: Rpc;
+  readonly #transactions: Transactions;
+  #epoch = 0;
+  #view: View | null = null;
+  /** Lives that were members once: their links are refused. */
+  readonly #gone = new Set<string>();
+  /** Learners of the present view that say they have everything. */
+  readonly #filled = new Set<string>();
+  /** Slots that this node still learns. */
+  readonly #learning = new Set<number>();
+  #holdersTimer: TimerHandle | null = null;
+  #stopped = false;
+
+  constructor(env: ClusterNodeEnv, self: Member, clusterId: string) {
+    const { platform, options } = env;
+    this.#env = env;
+    this.self = self;
+    this.#log = env.log.child({ incarnation: self.incarnation.slice(0, 8) });
+    this.time = new ClusterTime(platform.clock);
+    this.lease = new Lease(platform.clock, { leaseMs: options.leaseMs, marginMs: options.leaseMarginMs });
+    const memory = env.createKeyspace(() => this.time.nowMs());
+    this.keyspace = memory.keyspace;
+    this.evictor = memory.evictor;
+    this.slots = new SlotTable(self);
+    this.#rpc = new Rpc(platform.clock, platform.timers);
+    const epoch = (): number => this.#epoch;
+    const shared = {
+      platform,
+      log: this.#log,
+      self,
+      clock: platform.clock,
+      timers: platform.timers,
+      keyspace: this.keyspace,
+      slots: this.slots,
+      lease: this.lease,
+      time: this.time,
+      loads: env.loads,
+      rpc: this.#rpc,
+      requestTimeoutMs: options.requestTimeoutMs,
+      epoch,
+    };
+    this.#replica = new Replica({
+      ...shared,
+      onFilled: (slot) => this.#onFilled(slot),
+      onGrowth: () => void this.upkeep.ensureMemory(),
+    });
+    this.engine = new Engine({
+      ...shared,
+      replica: this.#replica,
+      limits: {
+        get pendingMax() {
+          return options.live.pendingRequestsMax;
+        },
+        get valueBytesMax() {
+          return options.live.valueBytesMax;
+        },
+        requestTimeoutMs: options.requestTimeoutMs,
+      },
+      policyOf: (key) => env.policyOf(key),
+      readsWithoutLease: () => this.outage.readsWithoutLease(),
+      ensureMemory: () => this.upkeep.ensureMemory(),
+      lead: (task) => this.#transactions.lead(task),
+    });
+    const lane = new Lane({
+      ...shared,
+      bounds: { rowsMax: options.batchRowsMax, bytesMax: options.batchBytesMax, pipeline: options.lanePipeline },
+      open: () => env.store.openLane(self),
+      onDone: (op) => this.engine.onCommitted(op),
+      onVoid: (op) => this.engine.onVoid(op),
+      onRejected: (op, reason) => this.engine.onRejected(op, reason),
+      onFenced: () => this.membership.hearOf(this.#epoch + 1),
+    });
+    this.engine.lane = lane;
+    this.engine.loader = new Loader({
+      ...shared,
+      legacy: env.legacy,
+      nowMs: () => this.time.nowMs(),
+      pendingMax: () => options.live.loadPendingMax,
+      isPersistent: (key) => env.policyOf(key).persistent,
+      onLoaded: (row) => this.engine.fill([row]),
+      hydrate: ({ slot, db, key, value, ttlMs }) => {
+        const expiresAtMs = ttlMs > 0 ? this.time.nowMs() + ttlMs : 0;
+        const { persistent } = env.policyOf(key);
+        this.engine.change({ kind: 'put', slot, db, key, value, expiresAtMs, persistent });
+      },
+    });
+    const linkEnv: LinkEnv = {
+      ...shared,
+      clusterId,
+      times: {
+        heartbeatMs: options.leaseMs / 6,
+        silenceMs: options.leaseMs,
+        connectTimeoutMs: options.connectTimeoutMs,
+      },
+      bounds: { bufferBytesMax: options.linkBufferMax },
+      heartbeatFlags: () => this.#heartbeatFlags(),
+    };
+    this.peers = new Peers(linkEnv, {
+      onRequest: (from, frame, stream) => this.#onRequest(from, frame, stream),
+      onAnswer: (peer, frame) => this.#onAnswer(peer, frame),
+      onUp: (peer, lastSeq) => this.#onUp(peer, lastSeq),
+      onDown: (peer) => this.#onDown(peer),
+      lastSeqFrom: (from) => this.#replica.lastSeqFrom(from),
+      onNewerEpoch: (newer) => this.membership.hearOf(newer),
+      isGone: (ref) => this.#gone.has(refKey(ref)),
+    });
+    this.engine.peers = this.peers;
+    const withPeers = { ...shared, engine: this.engine, peers: this.peers };
+    this.#transactions = new Transactions(withPeers);
+    this.membership = new Membership({
+      ...shared,
+      store: env.store,
+      times: { leaseMs: options.leaseMs, marginMs: options.leaseMarginMs },
+      replicas: options.replicas,
+      adopt: (view) => this.#adopt(view),
+      onLease: () => this.engine.retryParked(),
+      onExpelled: (reason) => env.onExpelled(reason),
+      isLinked: (ref) => this.peers.get(ref)?.up === true,
+      allFilled: () => this.#allFilled(),
+      announce: (view) => this.#announce(view),
+    });
+    this.outage = new Outage({
+      ...withPeers,
+      leaseMs: options.leaseMs,
+      mode: options.readsWithoutStore,
+      members: () => (this.#view === null ? Number.POSITIVE_INFINITY : participants(this.#view).length),
+      storeUnreachable: () => this.membership.storeUnreachable,
+    });
+    this.upkeep = new Upkeep({
+      ...withPeers,
+      evictor: this.evictor,
+      maxmemory: () => options.live.maxmemory,
+    });
+    this.fill = new Fill(withPeers);
+    this.warmUp = new WarmUp({ ...withPeers, hasRoom: () => this.upkeep.hasRoom() });
+    this.router = new Router({
+      ...withPeers,
+      clockBoundMs: options.clockBoundMs,
+      readsWithoutLease: () => this.outage.readsWithoutLease(),
+    });
+    this.gather = new Gather({
+      ...withPeers,
+      mayServe: () => this.mayServe,
+      primaries: () => this.primaries(),
+      keysLimit: () => options.live.keysLimit,
+      matches: (pattern, key) => env.matches(pattern, key),
+    });
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get view(): View | null {
+    return this.#view;
+  }
+
+  /** It may answer reads: it has a lease, or all are without one. */
+  get mayServe(): boolean {
+    return this.lease.valid || this.outage.readsWithoutLease();
+  }
+
+  /** It is a member whose list is settled. */
+  get settled(): boolean {
+    return this.#view !== null && hasRef(living(this.#view), this.self);
+  }
+
+  /** Members that are primary of some slot. */
+  primaries(): NodeRef[] {
+    const found = new Map<string, NodeRef>();
+    let last: NodeRef | undefined;
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      const primary = this.slots.primaryOf(slot);
+      if (primary === undefined || primary === last) continue;
+      last = primary;
+      found.set(refKey(primary), primary);
+    }
+    return [...found.values()];
+  }
+
+  /** Slots that this node learns and does not have yet. */
+  get learning(): number {
+    return this.#learning.size;
+  }
+
+  /** Resolves when the lease runs and the lane stands. Rejects when the database refuses this node. */
+  async start(): Promise<void> {
+    await this.membership.start();
+    await this.engine.lane.start();
+    if (this.#env.options.warmUp) this.warmUp.start();
+  }
+
+  accept(connection: Connection): void {
+    this.peers.accept(connection);
+  }
+
+  /** Ends this life. `gently`: gives the lease up, so that the others take over at once. */
+  async stop(gently: boolean): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#holdersTimer?.cancel();
+    this.lease.end();
+    this.upkeep.stop();
+    this.fill.stop();
+    this.#transactions.stop();
+    this.#rpc.stop();
+    this.engine.stop();
+    this.router.stop();
+    await this.warmUp.stop();
+    await this.engine.lane.stop();
+    if (gently) await this.membership.stop();
+    else await this.membership.abandon();
+    this.peers.stop();
+  }
+
+  // ---------------------------------------------------------------- views
+
+  /**
+   * Takes over a view. In one turn: everything uncommitted ends, the slot table changes, what is not
+   * held any more goes, and the rest starts again under the new epoch. Only then is it confirmed.
+   */
+  #adopt(view: View): void {
+    if (this.#stopped) return;
+    const before = this.#view;
+    this.#view = view;
+    this.#epoch = view.epoch;
+    const members = participants(view);
+    if (before !== null) {
+      for (const member of participants(before)) if (!hasRef(members, member)) this.#gone.add(refKey(member));
+    }
+    this.#transactions.endView();
+    const over = this.engine.endView();
+    const { lost } = this.slots.adopt(view);
+    for (const slot of lost) this.keyspace.clearSlot(slot, null);
+    this.#filled.clear();
+    this.#learning.clear();
+    for (let slot = 0; slot < SLOT_COUNT; slot++) if (this.slots.isLearner(slot)) this.#learning.add(slot);
+    this.peers.setMembers(members);
+    this.#log.info({ epoch: view.epoch, members: members.map(refKey), settled: living(view).length }, 'view adopted');
+    this.engine.beginView(over);
+    for (const peer of this.peers.all()) this.#confirmTo(peer);
+    this.fill.restart();
+    this.peers.heartbeatAll();
+    this.peers.resumeAll();
+    this.#armHolders();
+  }
+
+  /** Leases of those who never confirm have ended a lease and margin from now. */
+  #armHolders(): void {
+    this.#holdersTimer?.cancel();
+    const { leaseMs, leaseMarginMs } = this.#env.options;
+    this.#holdersTimer = this.#env.platform.timers.after(leaseMs + leaseMarginMs, () => {
+      this.slots.expireHolders();
+      this.engine.retryParked();
+    });
+  }
+
+  #confirmTo(peer: Peer): void {
+    const { stream } = peer;
+    if (stream === null || this.#epoch === 0) return;
+    const unsettled = this.#replica.unsettledOf((slot) => {
+      const primary = this.slots.primaryOf(slot);
+      return primary !== undefined && sameRef(primary, peer.member);
+    });
+    const writer = stream.begin(FrameType.ViewConfirm);
+    writer.u32(unsettled.length);
+    for (const { slot, db, key } of unsettled) {
+      writer.u16(slot);
+      writer.u8(db);
+      writer.str(key);
+    }
+    stream.end();
+  }
+
+  #onConfirm(from: NodeRef, frame: FrameReader): void {
+    if (frame.epoch !== this.#epoch) return;
+    const places = [];
+    for (let left = frame.u32(); left > 0; left--) {
+      places.push({ slot: frame.u16(), db: frame.u8(), key: frame.str() });
+    }
+    const mine = places.filter(({ slot }) => this.slots.isPrimary(slot));
+    if (mine.length > 0) this.engine.settle(mine);
+    if (this.slots.confirm(from).length > 0) this.engine.retryParked();
+  }
+
+  #announce(view: View): void {
+    for (const { stream } of this.peers.all()) {
+      if (stream === null) continue;
+      stream.begin(FrameType.ViewNews).str(JSON.stringify(view));
+      stream.end();
+    }
+  }
+
+  // ---------------------------------------------------------------- learning
+
+  #onFilled(slot: number): void {
+    if (!this.#learning.delete(slot) || this.#learning.size > 0) return;
+    this.#log.info({ epoch: this.#epoch }, 'filled');
+    this.peers.heartbeatAll();
+    void this.membership.plan();
+  }
+
+  #allFilled(): boolean {
+    const learners = new Set<string>();
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      for (const learner of this.slots.group(slot).learners) learners.add(refKey(learner));
+    }
+    const selfKey = refKey(this.self);
+    for (const key of learners) {
+      if (key === selfKey ? this.#learning.size > 0 : !this.#filled.has(key)) return false;
+    }
+    return true;
+  }
+
+  #heartbeatFlags(): number {
+    const learned = this.#view !== null && this.#learning.size === 0;
+    return (this.lease.valid ? 0 : HeartbeatFlag.Leaseless) | (learned ? HeartbeatFlag.Filled : 0);
+  }
+
+  // ---------------------------------------------------------------- frames
+
+  #onRequest(from: NodeRef, frame: FrameReader, stream: FrameStream): boolean {
+    switch (frame.type) {
+      case FrameType.Run:
+        hostRun(
+          { clock: this.#env.platform.clock, prepare: this.#env.prepare, submit: (task) => this.engine.submit(task) },
+          frame,
+          stream,
+        );
+        return true;
+      case FrameType.Effects:
+        // Of an older view: its primary will hear of the newer one, and its clients send again.
+        if (frame.epoch === this.#epoch) this.#replica.onEffects(from, frame, stream);
+        return true;
+      case FrameType.Watermark:
+        if (frame.epoch === this.#epoch) this.#replica.onWatermark(from, frame);
+        return true;
+      case FrameType.Call:
+        this.#rpc.onCall(from, frame, stream);
+        return true;
+      case FrameType.ViewConfirm:
+        this.#onConfirm(from, frame);
+        return true;
+      case FrameType.ViewNews:
+        this.membership.hear(JSON.parse(frame.str()) as View);
+        return true;
+      case FrameType.Heartbeat:
+        this.#onHeartbeat(from, frame);
+        return true;
+      default:
+        throw new Error(`frame type ${frame.type} is no request`);
+    }
+  }
+
+  #onHeartbeat(from: NodeRef, frame: FrameReader): void {
+    const flags = frame.u8();
+    const peer = this.peers.get(from);
+    if (peer !== undefined) {
+      peer.leaseless = (flags & HeartbeatFlag.Leaseless) !== 0;
+      peer.heardAtMs = this.#env.platform.clock.monotonicMs();
+    }
+    const key = refKey(from);
+    if ((flags & HeartbeatFlag.Filled) === 0 || frame.epoch !== this.#epoch || this.#filled.has(key)) return;
+    this.#filled.add(key);
+    void this.membership.plan();
+  }
+
+  #onAnswer(peer: Peer, frame: FrameReader): boolean {
+    if (frame.epoch > this.#epoch) this.membership.hearOf(frame.epoch);
+    switch (frame.type) {
+      case FrameType.RunReply:
+        this.router.onRunReply(readRunReply(frame));
+        return true;
+      case FrameType.EffectsAck:
+        if (frame.epoch === this.#epoch) this.engine.stream(peer.member)?.confirm(frame.u53());
+        return true;
+      case FrameType.CallReply:
+        this.#rpc.onReply(frame);
+        return true;
+      case FrameType.Heartbeat:
+        return true;
+      default:
+        throw new Error(`frame type ${frame.type} is no answer`);
+    }
+  }
+
+  #onUp(peer: Peer, lastSeq: number): void {
+    this.#confirmTo(peer);
+    const stream = this.engine.stream(peer.member);
+    if (stream === undefined) return;
+    stream.peer = peer;
+    stream.resume(lastSeq);
+  }
+
+  #onDown(peer: Peer): void {
+    this.router.onDown(peer);
+    this.#rpc.onDown(peer);
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * The cluster as the server sees it: routes commands, answers questions about all keys and members,
+ * and outlives the lives of its node. When the other nodes have removed this one (it was paused or cut
+ * off for longer than its lease), its memory is worthless; a new life with a new incarnation joins,
+ * while the clients' connections stay.
+ */
+import type { Listener } from '../platform/transport.ts';
+import { sleep } from '../platform/clock.ts';
+import type { LoadPool, Member, Store } from '../storage/postgres/store.ts';
+import { StoreError } from '../storage/postgres/store.ts';
+import { ReplyError } from '../errors.ts';
+import { encodeError } from '../resp/reply.ts';
+import { ClusterNode, type ClusterNodeEnv } from './cluster-node.ts';
+import type { ScanRequest } from './gather.ts';
+import { type ClientCall, Order } from './router.ts';
+import { SLOT_COUNT, slotOf } from './slot.ts';
+import { hasRef, living, participants, refKey, sameRef } from './view.ts';
+
+export interface ClusterEnv extends Omit<ClusterNodeEnv, 'onExpelled' | 'loads'> {
+  /** This node, without the ports, which are known when they are bound, and the life's incarnation. */
+  readonly node: Omit<Member, 'incarnation' | 'port' | 'linkPort' | 'httpPort'>;
+  readonly links: { readonly bind: string; readonly port: number };
+  /** 40 hexadecimal digits, stable over restarts, for Redis's cluster commands. */
+  clusterIdOf(node: string): string;
+}
+
+export interface NodeSummary {
+  readonly clusterId: string;
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly linkPort: number;
+  readonly self: boolean;
+  readonly connected: boolean;
+  readonly state: 'member' | 'joining' | 'removed';
+}
+
+export interface RangeSummary {
+  readonly from: number;
+  readonly to: number;
+  readonly owners: readonly NodeSummary[];
+}
+
+const RESTART_MS = 200;
+const JOINING = 'Ringfence is joining the cluster';
+
+export class Cluster {
+  readonly #env: ClusterEnv;
+  #loads: LoadPool | null = null;
+  #life: ClusterNode | null = null;
+  #listener: Listener | null = null;
+  #clusterId = '';
+  #ports = { port: 0, linkPort: 0, httpPort: 0 };
+  #stopped = false;
+  /** Why there is no life at the moment, for people. */
+  #trouble = 'starting';
+  /** Lives that were ended by the other nodes. */
+  expulsions = 0;
+
+  constructor(env: ClusterEnv) {
+    this.#env = env;
+  }
+
+  /** The present life; null while there is none. */
+  get life(): ClusterNode | null {
+    return this.#life;
+  }
+
+  /**
+   * Prepares the database, listens for links and starts the first life. An unreachable database is
+   * waited for, with a line in the log now and then; anything else that is wrong with it rejects.
+   */
+  async start(ports: { port: number; httpPort: number }): Promise<void> {
+    const { store, platform, links } = this.#env;
+    this.#listener = await platform.transport.listen({ host: links.bind, port: links.port }, (connection) => {
+      if (this.#life === null) connection.destroy();
+      else this.#life.accept(connection);
+    });
+    this.#ports = { ...ports, linkPort: this.#listener.port };
+    this.#clusterId = await this.#prepare(store);
+    if (this.#stopped) return;
+    this.#loads = store.loads();
+    await this.#newLife();
+  }
+
+  /** Leaves gently: gives the lease up, so that the others take over at once. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    const life = this.#life;
+    this.#life = null;
+    await life?.stop(true);
+    await this.#listener?.close();
+    await this.#loads?.close();
+    await this.#env.store.close();
+  }
+
+  /** Resolves when nothing of this node's clients is under way any more, or `timeoutMs` has passed. */
+  async drain(timeoutMs: number): Promise<void> {
+    const { platform } = this.#env;
+    const deadline = platform.clock.monotonicMs() + timeoutMs;
+    while ((this.#life?.engine.pendingCount ?? 0) > 0 && platform.clock.monotonicMs() < deadline) {
+      await sleep(platform.timers, 5);
+    }
+  }
+
+  async #prepare(store: Store): Promise<string> {
+    for (;;) {
+      try {
+        return (await store.prepare()).clusterId;
+      } catch (error) {
+        const wait = error instanceof StoreError && error.kind === 'unavailable' && !this.#stopped;
+        if (!wait) throw error;
+        this.#trouble = `waiting for the database: ${error.message}`;
+        this.#env.log.warn({ reason: error.message }, 'waiting for the database');
+        await sleep(this.#env.platform.timers, RESTART_MS * 5);
+      }
+    }
+  }
+
+  async #newLife(): Promise<void> {
+    while (!this.#stopped) {
+      const incarnation = this.#env.platform.random.id();
+      const life: ClusterNode = new ClusterNode(
+        { ...this.#env, loads: this.#loads!, onExpelled: (reason) => this.#onExpelled(life, reason) },
+        this.#member(incarnation),
+        this.#clusterId,
+      );
+      this.#life = life;
+      try {
+        await life.start();
+        return;
+      } catch (error) {
+        this.#trouble = error instanceof Error ? error.message : String(error);
+        this.#env.log.warn({ err: error }, 'this node could not join yet');
+        this.#life = null;
+        await life.stop(false);
+        await sleep(this.#env.platform.timers, RESTART_MS);
+      }
+    }
+  }
+
+  #onExpelled(life: ClusterNode, reason: string): void {
+    if (this.#life !== life || this.#stopped) return;
+    this.expulsions++;
+    this.#trouble = `starting anew: ${reason}`;
+    this.#env.log.error({ reason }, 'this life of the node is over; it starts anew with an empty memory');
+    this.#life = null;
+    void life.stop(false).then(() => this.#newLife());
+  }
+
+  // ---------------------------------------------------------------- the server's Router
+
+  openClient(): object {
+    return new Order();
+  }
+
+  closeClient(_order: object): void {
+    // Calls under way still end with `done`; nothing else is kept for a client.
+  }
+
+  submit(call: ClientCall): string | undefined {
+    if (this.#life === null) return encodeError(new ReplyError('LOADING', JOINING));
+    return this.#life.router.submit(call);
+  }
+
+  // ---------------------------------------------------------------- questions about the whole
+
+  get #present(): ClusterNode {
+    if (this.#life === null) throw new ReplyError('LOADING', JOINING);
+    return this.#life;
+  }
+
+  get epoch(): number {
+    return this.#life?.epoch ?? 0;
+  }
+
+  get healthy(): boolean {
+    return this.problems().length === 0;
+  }
+
+  nowMs(): number {
+    return this.#life?.time.nowMs() ?? Math.floor(this.#env.platform.clock.wallMs());
+  }
+
+  keySlot(key: string): number {
+    return slotOf(key);
+  }
+
+  dbsize(db: number): Promise<number> {
+    return this.#present.gather.countKeys(db);
+  }
+
+  scan(request: ScanRequest): Promise<{ cursor: string; keys: string[] }> {
+    return this.#present.gather.scan(request);
+  }
+
+  keys(db: number, pattern: string): Promise<string[]> {
+    return this.#present.gather.keys(db, pattern);
+  }
+
+  keysInSlot(slot: number, limit: number): Promise<string[]> {
+    return this.#present.gather.keysInSlot(slot, limit);
+  }
+
+  async countKeysInSlot(slot: number): Promise<number> {
+    return (await this.#present.gather.keysInSlot(slot, Number.MAX_SAFE_INTEGER)).length;
+  }
+
+  randomKey(db: number): Promise<string | null> {
+    return this.#present.gather.randomKey(db);
+  }
+
+  flush(db: number | null): Promise<void> {
+    return this.#present.gather.flush(db);
+  }
+
+  /** Every acknowledged write is on all owners: as many replicas as there are others that answer. */
+  waitForReplicas(): number {
+    const life = this.#life;
+    if (life?.view === null || life === null) return 0;
+    const others = living(life.view).filter((m) => !sameRef(m, life.self) && life.peers.get(m)?.up === true);
+    return Math.min(others.length, life.view.replicas - 1);
+  }
+
+  nodes(): NodeSummary[] {
+    const life = this.#life;
+    if (life?.view === null || life === null) return [this.#summary(this.#member(''))];
+    const members = participants(life.view);
+    const gone = life.view.settled.filter((member) => !hasRef(members, member));
+    return [...members, ...gone].map((member) => this.#summary(member));
+  }
+
+  slotRanges(): RangeSummary[] {
+    const life = this.#life;
+    if (life === null) return [];
+    const summaries = new Map<string, NodeSummary>();
+    const summary = (member: Member): NodeSummary => {
+      const key = refKey(member);
+      const known = summaries.get(key) ?? this.#summary(member);
+      summaries.set(key, known);
+      return known;
+    };
+    const ranges: RangeSummary[] = [];
+    let from = 0;
+    for (let slot = 1; slot <= SLOT_COUNT; slot++) {
+      const { owners } = life.slots.group(from);
+      if (slot < SLOT_COUNT && sameOwners(life.slots.group(slot).owners, owners)) continue;
+      if (owners.length > 0) ranges.push({ from, to: slot - 1, owners: owners.map(summary) });
+      from = slot;
+    }
+    return ranges;
+  }
+
+  /** What keeps this node from serving everything, in words; empty when nothing does. */
+  problems(): string[] {
+    const life = this.#life;
+    if (life === null) return [this.#trouble];
+    const problems: string[] = [];
+    const { view } = life;
+    if (view === null || !hasRef(participants(view), life.self)) return ['joining: not yet in a view'];
+    if (!life.settled) problems.push(`joining: being filled, ${life.learning} slots to go`);
+    if (!life.lease.valid) {
+      const reads = life.outage.readsWithoutLease() ? 'serving reads of cached keys only' : 'serving nothing';
+      problems.push(`no lease: the database is not reachable; ${reads}`);
+    }
+    if (life.engine.lane.down) problems.push('no lane: writes are refused until the database is back');
+    if (!life.slots.allActive) problems.push('some slots wait for the nodes that held them before');
+    for (const member of living(view)) {
+      if (sameRef(member, life.self) || life.peers.get(member)?.up === true) continue;
+      problems.push(`no link to ${member.node}`);
+    }
+    return problems;
+  }
+
+  #member(incarnation: string): Member {
+    return { ...this.#env.node, ...this.#ports, incarnation };
+  }
+
+  #summary(member: Member): NodeSummary {
+    const life = this.#life;
+    const self = member.node === this.#env.node.node;
+    const view = life?.view ?? null;
+    let state: NodeSummary['state'] = 'joining';
+    if (view !== null && hasRef(view.removed, member)) state = 'removed';
+    else if (view !== null && hasRef(view.settled, member)) state = 'member';
+    return {
+      clusterId: this.#env.clusterIdOf(member.node),
+      name: member.node,
+      host: member.host,
+      port: member.port,
+      linkPort: member.linkPort,
+      self,
+      connected: self || life?.peers.get(member)?.up === true,
+      state,
+    };
+  }
+}
+
+function sameOwners(a: readonly Member[], b: readonly Member[]): boolean {
+  return a === b || (a.length === b.length && a.every((member, i) => sameRef(member, b[i]!)));
+}

@@ -1,0 +1,330 @@
+/**
+ * Membership: the lease, the views, and when this node proposes the next one.
+ *
+ * All that matters is decided in PostgreSQL; this part asks it every third of a lease, and draws
+ * conclusions from the answer:
+ * - a renewal holds from the moment it was sent, and only once the view it names is adopted here;
+ * - another node is dead when its counter has stood still for a whole lease and margin on *this*
+ *   node's monotonic clock, while this node renewed without a gap; no clock of another machine
+ *   decides (schedules database-clock-steps, renewals-lost), and after a database outage everybody
+ *   gets the time to renew (database-restart-longer-than-lease). The transaction that removes it
+ *   checks the counter again under a lock (renewal-in-flight);
+ * - a refused renewal means that this life of the node is over.
+ */
+import type { Logger } from '../platform/logger.ts';
+import type { Platform } from '../platform/platform.ts';
+import type { TimerHandle } from '../platform/clock.ts';
+import {
+  type ControlSession,
+  type LeaseSession,
+  type Member,
+  type NodeRef,
+  type Renewal,
+  type Store,
+  StoreError,
+  type View,
+} from '../storage/postgres/store.ts';
+import type { Lease } from './lease.ts';
+import type { ClusterTime } from './time.ts';
+import { hasRef, isMoving, nextView, participants, refKey, sameRef } from './view.ts';
+
+export interface MembershipTimes {
+  readonly leaseMs: number;
+  readonly marginMs: number;
+}
+
+export interface MembershipEnv {
+  readonly platform: Platform;
+  readonly log: Logger;
+  readonly store: Store;
+  readonly self: Member;
+  readonly lease: Lease;
+  readonly time: ClusterTime;
+  readonly times: MembershipTimes;
+  readonly replicas: number;
+  /** Takes over the next view; they come in order, without gaps. */
+  adopt(view: View): void;
+  /** The lease runs (again). */
+  onLease(): void;
+  /** This life of the node is over: the database does not know it any more. */
+  onExpelled(reason: string): void;
+  /** A working link to this life of a node. */
+  isLinked(ref: NodeRef): boolean;
+  /** All learners of the present view have everything. */
+  allFilled(): boolean;
+  /** A view was made by this node: the others should hear of it at once. */
+  announce(view: View): void;
+}
+
+interface Observation {
+  counter: number;
+  /** Monotonic milliseconds since which the counter has stood still, as far as this node knows. */
+  sinceMs: number;
+}
+
+const REOPEN_MS = 100;
+
+export class Membership {
+  readonly #env: MembershipEnv;
+  #view: View | null = null;
+  #leaseSession: LeaseSession | null = null;
+  #control: ControlSession | null = null;
+  readonly #observed = new Map<string, Observation>();
+  #lastAnswerMs = Number.NEGATIVE_INFINITY;
+  #last: Renewal | null = null;
+  #timer: TimerHandle | null = null;
+  #renewing = false;
+  #planning = false;
+  #catchingUp: Promise<void> | null = null;
+  #stopped = false;
+  /** The last attempt to renew failed because the database could not be asked. */
+  storeUnreachable = false;
+
+  constructor(env: MembershipEnv) {
+    this.#env = env;
+  }
+
+  get view(): View | null {
+    return this.#view;
+  }
+
+  /** Registers this life and starts renewing. Rejects when the database refuses it. */
+  async start(): Promise<void> {
+    const { store, self, platform, times } = this.#env;
+    await store.register(self);
+    await this.#renew();
+    this.#timer = platform.timers.every(times.leaseMs / 3, () => void this.#renew());
+  }
+
+  /** Gives the lease up, so that others need not wait for its end, and ends the sessions. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#env.lease.end();
+    try {
+      await this.#leaseSession?.giveUp();
+    } catch (error) {
+      this.#env.log.debug({ err: error }, 'the lease could not be given up; it will run out');
+    }
+    await this.#closeSessions();
+  }
+
+  /** Ends the sessions without a word: the lease is gone already. */
+  async abandon(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#env.lease.end();
+    await this.#closeSessions();
+  }
+
+  async #closeSessions(): Promise<void> {
+    await this.#leaseSession?.close();
+    await this.#control?.close();
+  }
+
+  /** Somebody speaks of a newer view than ours. */
+  hearOf(epoch: number): void {
+    if (epoch <= this.#epoch || this.#stopped) return;
+    this.catchUp().catch((error: unknown) => {
+      this.#env.log.warn({ err: error, epoch }, 'a newer view could not be read yet');
+    });
+  }
+
+  /** A peer handed us a view that is committed. Taken at once when it is the next one. */
+  hear(view: View): void {
+    if (view.epoch === this.#epoch + 1 && this.#view !== null && this.#catchingUp === null) this.#adopt(view);
+    else this.hearOf(view.epoch);
+  }
+
+  /** Reads and adopts all views that are newer than ours, in order. */
+  catchUp(): Promise<void> {
+    this.#catchingUp ??= this.#readViews().finally(() => {
+      this.#catchingUp = null;
+    });
+    return this.#catchingUp;
+  }
+
+  /** Looks whether a new view is called for. Called after every renewal, and when a learner is full. */
+  async plan(): Promise<void> {
+    if (this.#planning || this.#stopped || !this.#env.lease.valid || this.#last === null) return;
+    this.#planning = true;
+    try {
+      await this.#propose();
+    } catch (error) {
+      await this.#onProposalFailed(error);
+    } finally {
+      this.#planning = false;
+    }
+  }
+
+  get #epoch(): number {
+    return this.#view?.epoch ?? 0;
+  }
+
+  // ---------------------------------------------------------------- renewing
+
+  async #renew(): Promise<void> {
+    if (this.#renewing || this.#stopped) return;
+    this.#renewing = true;
+    try {
+      this.#leaseSession ??= await this.#env.store.openLease(this.#env.self);
+      const stamp = this.#env.lease.stamp();
+      const renewal = await this.#leaseSession.renew();
+      await this.#onRenewed(stamp, renewal);
+    } catch (error) {
+      await this.#onRenewalFailed(error);
+    } finally {
+      this.#renewing = false;
+    }
+  }
+
+  async #onRenewed(stamp: ReturnType<Lease['stamp']>, renewal: Renewal): Promise<void> {
+    const { platform, time, lease } = this.#env;
+    const receivedMs = platform.clock.monotonicMs();
+    this.storeUnreachable = false;
+    time.sample(renewal.nowMs, stamp.sentMs, receivedMs);
+    this.#observe(renewal, receivedMs);
+    if (renewal.epoch > this.#epoch) await this.catchUp();
+    if (this.#stopped || renewal.epoch > this.#epoch) return;
+    lease.grant(stamp);
+    this.#last = renewal;
+    if (lease.valid) this.#env.onLease();
+    void this.plan();
+  }
+
+  #observe(renewal: Renewal, nowMs: number): void {
+    // A gap in our own renewals may be an outage that the others had too: they get a whole lease.
+    const gap = nowMs - this.#lastAnswerMs > this.#env.times.leaseMs;
+    this.#lastAnswerMs = nowMs;
+    if (gap) this.#observed.clear();
+    const listed = new Set<string>();
+    for (const info of renewal.leases) {
+      const key = refKey(info);
+      listed.add(key);
+      const seen = this.#observed.get(key);
+      if (seen?.counter !== info.counter) this.#observed.set(key, { counter: info.counter, sinceMs: nowMs });
+    }
+    for (const key of this.#observed.keys()) if (!listed.has(key)) this.#observed.delete(key);
+  }
+
+  async #onRenewalFailed(error: unknown): Promise<void> {
+    if (this.#stopped) return;
+    if (error instanceof StoreError && error.kind === 'fenced') {
+      this.#env.onExpelled(error.message);
+      return;
+    }
+    if (!this.storeUnreachable) this.#env.log.warn({ err: error }, 'the lease could not be renewed');
+    this.storeUnreachable = true;
+    const session = this.#leaseSession;
+    this.#leaseSession = null;
+    await session?.close();
+    this.#env.platform.timers.after(REOPEN_MS, () => void this.#renew());
+  }
+
+  // ---------------------------------------------------------------- views
+
+  async #readViews(): Promise<void> {
+    const control = await this.#openControl();
+    let views: View[];
+    try {
+      views = await control.viewsAfter(this.#epoch);
+    } catch (error) {
+      await this.#dropControl();
+      throw error;
+    }
+    // A newcomer needs only the present one: it holds nothing from before.
+    if (this.#view === null) views = views.slice(-1);
+    for (const view of views) {
+      if (this.#stopped) return;
+      if (this.#view === null || view.epoch === this.#epoch + 1) this.#adopt(view);
+      else if (view.epoch > this.#epoch) {
+        this.#env.onExpelled('views that this node has not seen are gone from the database');
+        return;
+      }
+    }
+  }
+
+  #adopt(view: View): void {
+    const before = this.#view;
+    this.#view = view;
+    const { self } = this.#env;
+    if (before !== null && hasRef(participants(before), self) && !hasRef(participants(view), self)) {
+      this.#env.onExpelled('removed by the other nodes');
+      return;
+    }
+    this.#env.adopt(view);
+  }
+
+  async #openControl(): Promise<ControlSession> {
+    this.#control ??= await this.#env.store.openControl();
+    return this.#control;
+  }
+
+  async #dropControl(): Promise<void> {
+    const control = this.#control;
+    this.#control = null;
+    await control?.close();
+  }
+
+  // ---------------------------------------------------------------- proposing
+
+  async #propose(): Promise<void> {
+    const { self, replicas, platform, log } = this.#env;
+    const view = this.#view;
+    const remove = view === null ? [] : this.#dead(view);
+    const change = {
+      remove,
+      add: this.#mayJoin(view, remove) ? self : null,
+      settle: view !== null && remove.length === 0 && isMoving(view) && this.#env.allFilled(),
+    };
+    const next = nextView(view, change, { id: platform.random.id(), replicas });
+    if (next === null) return;
+    const removals = remove.map((ref) => ({ ref, counter: this.#counterOf(ref) }));
+    const control = await this.#openControl();
+    await control.propose({ view: next, removals });
+    log.info({ epoch: next.epoch, removed: remove.map(refKey), members: next.coming.map(refKey) }, 'view proposed');
+    if (this.#stopped) return;
+    if (this.#epoch === next.epoch - 1) this.#adopt(next);
+    if (!this.#stopped) this.#env.announce(next);
+  }
+
+  async #onProposalFailed(error: unknown): Promise<void> {
+    if (error instanceof StoreError && error.kind === 'conflict') {
+      this.#env.log.debug({ reason: error.message }, 'another proposal was faster');
+      this.hearOf(this.#epoch + 1);
+      return;
+    }
+    this.#env.log.warn({ err: error }, 'a view could not be proposed');
+    await this.#dropControl();
+  }
+
+  /** Members that may be removed: they gave up, or their counter has stood still long enough. */
+  #dead(view: View): NodeRef[] {
+    const { times, self, platform } = this.#env;
+    const now = platform.clock.monotonicMs();
+    return participants(view).filter((member) => {
+      if (sameRef(member, self)) return false;
+      if (this.#last?.leases.some((info) => sameRef(info, member) && info.givenUp)) return true;
+      const seen = this.#observed.get(refKey(member));
+      return seen !== undefined && now - seen.sinceMs >= times.leaseMs + times.marginMs;
+    });
+  }
+
+  #counterOf(ref: NodeRef): number | null {
+    const info = this.#last?.leases.find((lease) => sameRef(lease, ref));
+    return info === undefined || info.givenUp ? null : info.counter;
+  }
+
+  /**
+   * This life may join when it is in no list yet, no older life of the same node is, and everybody who
+   * stays can be reached: a node that cannot be replicated to would only stop the others' writes.
+   */
+  #mayJoin(view: View | null, remove: readonly NodeRef[]): boolean {
+    const { self } = this.#env;
+    if (view === null) return true;
+    if (hasRef(view.coming, self)) return false;
+    const staying = participants(view).filter((member) => !hasRef(remove, member));
+    if (staying.some((member) => member.node === self.node)) return false;
+    return staying.every((member) => this.#env.isLinked(member));
+  }
+}

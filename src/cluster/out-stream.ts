@@ -1,0 +1,116 @@
+/**
+ * The primary's side of replication to one other node: a numbered stream of operations.
+ *
+ * Numbers start at 1 in every view and have no gaps. The replica confirms cumulatively. The watermark
+ * says up to which number everything is settled (committed, or dropped again); it is cumulative too,
+ * so it can be repeated after a reconnect, and it is sent at the end of every turn that moved it, so
+ * an idle stream ends with all keys clean (schedule watermark-lost).
+ *
+ * What is not confirmed is kept encoded and is sent again when the link comes back; the replica says
+ * in its answer to Hello which number it has. The number of operations under way is bounded by the
+ * engine, and with it this queue.
+ */
+import type { Timers } from '../platform/clock.ts';
+import type { Op } from './op.ts';
+import type { Peer } from './peers.ts';
+import { FrameType } from './wire.ts';
+
+interface Item {
+  readonly op: Op | null;
+  readonly payload: Buffer;
+}
+
+export class OutStream {
+  readonly #timers: Timers;
+  /** The link; replaced when the peer's Peer object is. Null while there is none. */
+  peer: Peer | null = null;
+  readonly #onConfirmed: (op: Op) => void;
+  #items: Item[] = [];
+  #head = 0;
+  /** Number of the item at #head. */
+  #headSeq = 1;
+  #nextSeq = 1;
+  #confirmedSeq = 0;
+  #watermarkScheduled = false;
+
+  constructor(timers: Timers, onConfirmed: (op: Op) => void) {
+    this.#timers = timers;
+    this.#onConfirmed = onConfirmed;
+  }
+
+  get congested(): boolean {
+    return this.peer?.stream?.congested === true;
+  }
+
+  get unconfirmed(): number {
+    return this.#nextSeq - 1 - this.#confirmedSeq;
+  }
+
+  /** Sends an operation's effects; `op` null: nobody waits for it. */
+  send(op: Op | null, payload: Buffer): void {
+    const seq = this.#nextSeq++;
+    this.#items.push({ op, payload });
+    this.#write(seq, payload);
+  }
+
+  /** The peer has everything up to `seq`. */
+  confirm(seq: number): void {
+    while (this.#confirmedSeq < seq && this.#confirmedSeq < this.#nextSeq - 1) {
+      this.#confirmedSeq++;
+      const { op } = this.#items[this.#head + this.#confirmedSeq - this.#headSeq]!;
+      if (op !== null) this.#onConfirmed(op);
+    }
+    this.settled();
+  }
+
+  /** Some operation was finished: the watermark may move, at the end of this turn. */
+  settled(): void {
+    if (this.#watermarkScheduled) return;
+    this.#watermarkScheduled = true;
+    this.#timers.turnEnd(() => {
+      this.#watermarkScheduled = false;
+      this.#advance();
+    });
+  }
+
+  /** The link works again, and the peer has everything up to `lastSeq`. */
+  resume(lastSeq: number): void {
+    this.confirm(lastSeq);
+    for (let seq = Math.max(lastSeq + 1, this.#headSeq); seq < this.#nextSeq; seq++) {
+      this.#write(seq, this.#items[this.#head + seq - this.#headSeq]!.payload);
+    }
+    this.#sendWatermark();
+  }
+
+  #advance(): void {
+    const before = this.#headSeq;
+    while (this.#headSeq <= this.#confirmedSeq) {
+      const { op } = this.#items[this.#head]!;
+      if (op !== null && !op.finished) break;
+      this.#head++;
+      this.#headSeq++;
+    }
+    if (this.#headSeq === before) return;
+    if (this.#head > 512 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    this.#sendWatermark();
+  }
+
+  #sendWatermark(): void {
+    const stream = this.peer?.stream;
+    if (stream === null || stream === undefined) return;
+    stream.begin(FrameType.Watermark).u53(this.#headSeq - 1);
+    stream.end();
+  }
+
+  #write(seq: number, payload: Buffer): void {
+    const stream = this.peer?.stream;
+    if (stream === null || stream === undefined) return;
+    const writer = stream.begin(FrameType.Effects);
+    writer.u53(seq);
+    writer.raw(payload);
+    stream.end();
+  }
+}

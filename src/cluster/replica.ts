@@ -1,0 +1,210 @@
+/**
+ * The replica's side: applies the effects of primaries to this node's memory, marks the keys dirty
+ * until the primary's watermark passes them, and confirms.
+ *
+ * A clean key here equals the table, because no batch is committed before every owner has confirmed
+ * its effects, that is, has marked the keys. A key that is absent or dirty is the primary's business.
+ */
+import type { Timers } from '../platform/clock.ts';
+import type { Keyspace } from '../storage/memory/keyspace.ts';
+import type { NodeRef } from '../storage/postgres/store.ts';
+import { assert } from './assert.ts';
+import { decodeEffects, type OwnerEffect } from './effects.ts';
+import type { FrameStream } from './link.ts';
+import type { SlotTable } from './slots.ts';
+import { refKey, sameRef } from './view.ts';
+import { type FrameReader, FrameType } from './wire.ts';
+
+/** Mark of a `none` key whose last change may not be on all owners, kept over a change of view. */
+export const UNSETTLED = -1;
+
+interface Place {
+  readonly slot: number;
+  readonly db: number;
+  readonly key: string;
+}
+
+interface Mark extends Place {
+  readonly seq: number;
+}
+
+/** What has come from one primary in the present view. */
+class InStream {
+  lastSeq = 0;
+  marks: Mark[] = [];
+  head = 0;
+  ackScheduled = false;
+}
+
+export interface ReplicaEnv {
+  readonly timers: Timers;
+  readonly keyspace: Keyspace;
+  readonly slots: SlotTable;
+  /** A slot that this node learns has been sent to its end. */
+  onFilled(slot: number): void;
+  /** Memory has grown: evict if need be. */
+  onGrowth(): void;
+}
+
+export class Replica {
+  readonly #env: ReplicaEnv;
+  readonly #streams = new Map<string, InStream>();
+  /** `none` keys left unsettled by an earlier view, until the primary has sent its state. */
+  readonly #unsettled = new Map<string, Place>();
+
+  constructor(env: ReplicaEnv) {
+    this.#env = env;
+  }
+
+  lastSeqFrom(from: NodeRef): number {
+    return this.#streams.get(refKey(from))?.lastSeq ?? 0;
+  }
+
+  /** A frame of effects of the present view. Throws when the peer breaks the protocol. */
+  onEffects(from: NodeRef, frame: FrameReader, stream: FrameStream): void {
+    const state = this.#stream(from);
+    const seq = frame.u53();
+    // Sent again after a reconnect although it had arrived.
+    if (seq <= state.lastSeq) return this.#acknowledge(from, state, stream);
+    assert(seq === state.lastSeq + 1, 'effects are missing from a stream');
+    for (const effect of decodeEffects(frame)) {
+      const primary = this.#env.slots.primaryOf(effect.slot);
+      assert(primary !== undefined && sameRef(primary, from), 'effects from a node that is no primary');
+      this.#apply(state, seq, effect);
+    }
+    state.lastSeq = seq;
+    this.#acknowledge(from, state, stream);
+    this.#env.onGrowth();
+  }
+
+  onWatermark(from: NodeRef, frame: FrameReader): void {
+    const state = this.#stream(from);
+    const watermark = frame.u53();
+    const { keyspace } = this.#env;
+    while (state.head < state.marks.length && state.marks[state.head]!.seq <= watermark) {
+      const { seq, slot, db, key } = state.marks[state.head++]!;
+      const entry = keyspace.find(slot, db, key);
+      if (entry === undefined || entry.dirty !== seq) continue;
+      entry.dirty = 0;
+      // A tombstone is remembered until its end; a plain delete is just no key.
+      if (entry.value === null && entry.expiresAtMs === 0) keyspace.remove(slot, db, key);
+    }
+    if (state.head > 512 && state.head * 2 > state.marks.length) {
+      state.marks = state.marks.slice(state.head);
+      state.head = 0;
+    }
+  }
+
+  /**
+   * A new view: what is not known to be committed goes. `through` keys are dropped, to be read from
+   * the table again; `none` keys stay, marked, until the primary has sent its state.
+   */
+  adopt(): void {
+    for (const state of this.#streams.values()) {
+      for (let i = state.head; i < state.marks.length; i++) this.unsettle(state.marks[i]!, state.marks[i]!.seq);
+    }
+    this.#streams.clear();
+  }
+
+  /** Drops or marks one key that carries the dirty mark `mark`. */
+  unsettle({ slot, db, key }: Place, mark: number): void {
+    const { keyspace, slots } = this.#env;
+    const entry = keyspace.find(slot, db, key);
+    if (entry === undefined || entry.dirty !== mark) return;
+    if (!entry.persistent) {
+      entry.dirty = UNSETTLED;
+      this.#unsettled.set(`${slot}:${db}:${key}`, { slot, db, key });
+      return;
+    }
+    entry.dirty = 0;
+    keyspace.remove(slot, db, key);
+    slots.setComplete(slot, false);
+    slots.changes[slot]!++;
+  }
+
+  /** Unsettled keys of slots for which `isWanted`, for the primary that must settle them. */
+  unsettledOf(isWanted: (slot: number) => boolean): Place[] {
+    const found: Place[] = [];
+    for (const [id, place] of this.#unsettled) {
+      const entry = this.#env.keyspace.find(place.slot, place.db, place.key);
+      if (entry?.dirty !== UNSETTLED) this.#unsettled.delete(id);
+      else if (isWanted(place.slot)) found.push(place);
+    }
+    return found;
+  }
+
+  #stream(from: NodeRef): InStream {
+    const key = refKey(from);
+    let state = this.#streams.get(key);
+    if (state === undefined) this.#streams.set(key, (state = new InStream()));
+    return state;
+  }
+
+  #acknowledge(from: NodeRef, state: InStream, stream: FrameStream): void {
+    if (state.ackScheduled) return;
+    state.ackScheduled = true;
+    this.#env.timers.turnEnd(() => {
+      state.ackScheduled = false;
+      // A number of an older view must not be taken for one of the present view's stream.
+      if (stream.closed || this.#streams.get(refKey(from)) !== state) return;
+      stream.begin(FrameType.EffectsAck).u53(state.lastSeq);
+      stream.end();
+    });
+  }
+
+  #apply(state: InStream, seq: number, effect: OwnerEffect): void {
+    const { keyspace, slots } = this.#env;
+    if (effect.kind === 'flush' || effect.kind === 'begin') {
+      keyspace.clearSlot(effect.slot, effect.kind === 'flush' ? effect.db : null);
+      slots.changes[effect.slot]!++;
+      return;
+    }
+    if (effect.kind === 'filled') {
+      slots.setComplete(effect.slot, effect.complete);
+      return this.#env.onFilled(effect.slot);
+    }
+    const { slot, db, key } = effect;
+    switch (effect.kind) {
+      case 'put':
+      case 'delete': {
+        const entry = keyspace.put(slot, db, key, effect.value, effect.expiresAtMs);
+        entry.epoch = effect.epoch;
+        entry.seq = effect.seq;
+        entry.persistent = effect.persistent;
+        entry.dirty = seq;
+        state.marks.push({ seq, slot, db, key });
+        return;
+      }
+      case 'expire': {
+        const entry = keyspace.find(slot, db, key);
+        // Not held in full here: it stays absent, and the primary is asked.
+        if (entry === undefined || entry.value === null) return;
+        keyspace.setExpiry(slot, db, key, entry, effect.expiresAtMs);
+        entry.epoch = effect.epoch;
+        entry.seq = effect.seq;
+        entry.dirty = seq;
+        state.marks.push({ seq, slot, db, key });
+        return;
+      }
+      case 'fill': {
+        const entry = keyspace.put(slot, db, key, effect.value, effect.expiresAtMs);
+        entry.epoch = effect.epoch;
+        entry.seq = effect.seq;
+        entry.persistent = effect.persistent;
+        if (!effect.dirty) return;
+        entry.dirty = seq;
+        state.marks.push({ seq, slot, db, key });
+        return;
+      }
+      case 'mark': {
+        const entry = keyspace.find(slot, db, key) ?? keyspace.put(slot, db, key, null, 0);
+        entry.dirty = seq;
+        state.marks.push({ seq, slot, db, key });
+        return;
+      }
+      case 'drop':
+        keyspace.remove(slot, db, key);
+        slots.changes[slot]!++;
+    }
+  }
+}

@@ -1,0 +1,554 @@
+/**
+ * The coordinator: brings each command of a client to where its keys are, and its reply back.
+ *
+ * A read whose keys are here and clean is answered at once. Everything else goes to the primary: this
+ * node's engine, or another node's over its link. Commands of one client on one slot keep their order
+ * (`Chain`), replies and retries included:
+ * - while one of them is open, later ones on its slot follow it to the primary, reads too (schedule
+ *   pipelined-read-own-write);
+ * - on the local primary a command follows as soon as the one before has executed; to another node
+ *   those of one turn travel as one run, and the next run waits for its replies;
+ * - a command that comes back as not done is tried again, and with it all that came after it, except
+ *   writes that are done.
+ * A command over several slots waits for all before it, and all after it wait for it.
+ */
+import type { Platform } from '../platform/platform.ts';
+import type { TimerHandle } from '../platform/clock.ts';
+import type { Keyspace } from '../storage/memory/keyspace.ts';
+import type { NodeRef } from '../storage/postgres/store.ts';
+import { ReplyError } from '../errors.ts';
+import { encodeError } from '../resp/reply.ts';
+import type { Engine } from './engine.ts';
+import { MANY_SLOTS, type Prepared } from './execute.ts';
+import type { Lease } from './lease.ts';
+import type { Peer, Peers } from './peers.ts';
+import { type RunReply, writeRun } from './runs.ts';
+import { slotOf } from './slot.ts';
+import type { SlotTable } from './slots.ts';
+import { Task } from './task.ts';
+import type { ClusterTime } from './time.ts';
+import { refKey, sameRef } from './view.ts';
+
+/** One command of a client. `done` is called once, unless `submit` returned the reply. */
+export interface ClientCall {
+  readonly prepared: Prepared;
+  readonly order: object;
+  done(reply: string): void;
+}
+
+export interface RouterEnv {
+  readonly platform: Platform;
+  readonly self: NodeRef;
+  readonly keyspace: Keyspace;
+  readonly slots: SlotTable;
+  readonly lease: Lease;
+  readonly time: ClusterTime;
+  readonly engine: Engine;
+  readonly peers: Peers;
+  readonly requestTimeoutMs: number;
+  /** How far clocks of two nodes may differ: keys this close to their expiry are the primary's business. */
+  readonly clockBoundMs: number;
+  readsWithoutLease(): boolean;
+}
+
+const RETRY_MS = 15;
+const SWEEP_MS = 50;
+/** Rounds of a read over several primaries before it takes holds. */
+const ROUNDS_MAX = 6;
+/** Commands in one frame. */
+const RUN_MAX = 1000;
+
+const NOT_DONE = encodeError(
+  new ReplyError('NOTDONE', 'the primary of the key could not be reached in time; nothing was changed'),
+);
+const UNKNOWN = encodeError(
+  new ReplyError('UNKNOWN', 'outcome unknown: the primary was lost after the write was sent; it may or may not have been applied'),
+);
+const JOINING = encodeError(
+  new ReplyError('LOADING', 'Ringfence is joining the cluster'),
+);
+const PEER_CONGESTED = encodeError(
+  new ReplyError('BUSY', 'too much is waiting for the primary of the key; nothing was changed'),
+);
+
+/** One client connection: what of it is open, by slot. */
+export class Order {
+  readonly chains = new Map<number, Chain>();
+  /** Calls not yet answered, in chains or as `several`. */
+  open = 0;
+  /** A command over several slots is under way. */
+  several = false;
+  /** What waits for it, or is one that waits for the rest. */
+  queue: Routed[] = [];
+}
+
+/** A call between its arrival and its reply. */
+class Routed extends Task {
+  readonly order: Order;
+  readonly #router: Router;
+  readonly #done: (reply: string, versions: string) => void;
+  chain: Chain | null = null;
+  state: 'open' | 'replied' | 'notDone' = 'open';
+  reply = '';
+  versions = '';
+  /** Its frame has left (or it is in the local engine). */
+  sent = false;
+
+  constructor(
+    router: Router,
+    order: Order,
+    prepared: Prepared,
+    deadlineMs: number,
+    wantVersions: boolean,
+    done: (reply: string, versions: string) => void,
+  ) {
+    super(prepared, deadlineMs, wantVersions);
+    this.#router = router;
+    this.order = order;
+    this.#done = done;
+  }
+
+  override onExecuted(): void {
+    this.chain?.pump();
+  }
+
+  override onReply(reply: string, versions: string): void {
+    if (this.state !== 'open') return;
+    this.state = 'replied';
+    this.reply = reply;
+    this.versions = versions;
+    this.#router.onSettled(this);
+  }
+
+  override onNotDone(): void {
+    if (this.state !== 'open') return;
+    this.state = 'notDone';
+    this.#router.onSettled(this);
+  }
+
+  /** Ready for another try. */
+  reopen(): void {
+    this.state = 'open';
+    this.executed = false;
+    this.sent = false;
+  }
+
+  deliver(): void {
+    this.#done(this.reply, this.versions);
+  }
+}
+
+/** Open calls of one client on one slot, oldest first. */
+class Chain {
+  readonly slot: number;
+  readonly order: Order;
+  readonly #router: Router;
+  /** Submitted, oldest first. */
+  open: Routed[] = [];
+  waiting: Routed[] = [];
+  /** One came back as not done: nothing is submitted until all have come back. */
+  broken = false;
+  /** The calls in `open` that leave as one run at the end of this turn. */
+  run: Routed[] | null = null;
+
+  constructor(router: Router, order: Order, slot: number) {
+    this.#router = router;
+    this.order = order;
+    this.slot = slot;
+  }
+
+  add(routed: Routed): void {
+    routed.chain = this;
+    this.waiting.push(routed);
+    this.pump();
+  }
+
+  /** Submits what may go. */
+  pump(): void {
+    while (this.waiting.length > 0 && this.#mayFollow()) {
+      const routed = this.waiting.shift()!;
+      this.open.push(routed);
+      this.#router.dispatch(this, routed);
+    }
+  }
+
+  #mayFollow(): boolean {
+    if (this.broken) return false;
+    const last = this.open.at(-1);
+    if (last === undefined) return true;
+    if (this.run !== null) return this.run.length < RUN_MAX;
+    // Behind a command in the local engine: as soon as that has run.
+    return (last.executed || last.state === 'replied') && this.#router.isLocal(this.slot);
+  }
+
+  /** Hands out replies in order; true when nothing is open any more. */
+  release(): boolean {
+    while (this.open.length > 0 && this.open[0]!.state === 'replied') {
+      const routed = this.open.shift()!;
+      this.order.open--;
+      routed.deliver();
+    }
+    return this.open.length === 0;
+  }
+
+  /** All have come back and some are not done: these, and the reads after them, start again. */
+  retries(): Routed[] {
+    return this.open.filter((routed) => routed.state === 'notDone' || !routed.prepared.writes);
+  }
+
+  /** Everything open is submitted again in its order; writes that are done only keep their place. */
+  restart(): void {
+    this.broken = false;
+    this.waiting = this.open.concat(this.waiting);
+    this.open = [];
+    this.pump();
+  }
+}
+
+interface SentRun {
+  readonly peer: Peer;
+  readonly calls: readonly Routed[];
+  left: number;
+}
+
+export class Router {
+  readonly #env: RouterEnv;
+  readonly #runs = new Map<number, SentRun>();
+  #lastRun = 0;
+  #unsent: { chain: Chain; calls: Routed[]; peer: Peer }[] = [];
+  #flushScheduled = false;
+  readonly #sweeper: TimerHandle;
+  #stopped = false;
+
+  constructor(env: RouterEnv) {
+    this.#env = env;
+    this.#sweeper = env.platform.timers.every(SWEEP_MS, () => this.#sweep());
+  }
+
+  /** The reply, if there is one at once; else undefined, and `call.done` gets it. */
+  submit(call: ClientCall): string | undefined {
+    const { prepared } = call;
+    const order = call.order as Order;
+    if (!prepared.writes && this.#nothingBefore(order, prepared.slot)) {
+      const reply = this.#readHere(prepared);
+      if (reply !== undefined) return reply;
+    }
+    if (this.#env.slots.primaryOf(prepared.slot === MANY_SLOTS ? 0 : prepared.slot) === undefined) return JOINING;
+    const deadlineMs = this.#env.platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
+    let returned: string | null = null;
+    let inside = true;
+    const routed = new Routed(this, order, prepared, deadlineMs, false, (reply) => {
+      if (inside) returned = reply;
+      else call.done(reply);
+    });
+    this.#begin(routed);
+    inside = false;
+    return returned ?? undefined;
+  }
+
+  #nothingBefore(order: Order, slot: number): boolean {
+    if (order.open === 0) return true;
+    return slot !== MANY_SLOTS && !order.several && order.queue.length === 0 && !order.chains.has(slot);
+  }
+
+  // ---------------------------------------------------------------- local reads
+
+  /** The reply from this node's memory, when every key is here, clean, and far from its expiry. */
+  #readHere(p: Prepared): string | undefined {
+    const { lease, keyspace, time, clockBoundMs } = this.#env;
+    if (!lease.valid && !this.#env.readsWithoutLease()) return undefined;
+    const keys = p.keys;
+    const soonMs = time.nowMs() + clockBoundMs;
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      const slot = p.slot === MANY_SLOTS ? slotOf(key) : p.slot;
+      if (!this.#env.slots.isOwner(slot)) return undefined;
+      const entry = keyspace.find(slot, p.db, key);
+      if (entry === undefined || entry.value === null || entry.dirty !== 0) return undefined;
+      if (entry.expiresAtMs !== 0 && entry.expiresAtMs <= soonMs) return undefined;
+    }
+    if (p.refs !== undefined) return undefined;
+    const set = this.#env.engine.workingSet(p.slot);
+    const { reply } = p.run(set);
+    return set.changed ? undefined : reply;
+  }
+
+  // ---------------------------------------------------------------- order
+
+  #begin(routed: Routed): void {
+    const { order } = routed;
+    order.open++;
+    if (order.several || order.queue.length > 0) order.queue.push(routed);
+    else if (routed.prepared.slot === MANY_SLOTS) this.#beginSeveral(routed);
+    else this.#beginSingle(routed);
+  }
+
+  #beginSingle(routed: Routed): void {
+    const { order, prepared } = routed;
+    const running = order.chains.get(prepared.slot);
+    if (running !== undefined) return running.add(routed);
+    const chain = new Chain(this, order, prepared.slot);
+    order.chains.set(prepared.slot, chain);
+    chain.add(routed);
+  }
+
+  #beginSeveral(routed: Routed): void {
+    const { order } = routed;
+    // It is itself the one that is open.
+    if (order.open - order.queue.length > 1) {
+      order.queue.push(routed);
+      return;
+    }
+    order.several = true;
+    this.#dispatchSeveral(routed);
+  }
+
+  /** Something was answered: what waits for everything before it may go. */
+  #next(order: Order): void {
+    while (order.queue.length > 0 && !order.several) {
+      const first = order.queue[0]!;
+      const single = first.prepared.slot !== MANY_SLOTS;
+      if (!single && order.open > order.queue.length) return;
+      order.queue.shift();
+      if (single) {
+        this.#beginSingle(first);
+      } else {
+        order.several = true;
+        this.#dispatchSeveral(first);
+      }
+    }
+  }
+
+  /** A call has its reply, or came back as not done. */
+  onSettled(routed: Routed): void {
+    const { chain } = routed;
+    if (chain === null) return this.#onSeveralSettled(routed);
+    if (routed.state === 'notDone') chain.broken = true;
+    if (chain.broken) {
+      chain.release();
+      if (chain.open.some((call) => call.state === 'open')) return;
+      return this.#retry(chain);
+    }
+    this.#afterRelease(chain);
+  }
+
+  #afterRelease(chain: Chain): void {
+    const { order } = chain;
+    if (!chain.release()) return;
+    if (chain.waiting.length > 0) chain.pump();
+    else if (order.chains.get(chain.slot) === chain) order.chains.delete(chain.slot);
+    this.#next(order);
+  }
+
+  #onSeveralSettled(routed: Routed): void {
+    if (routed.state === 'notDone') {
+      const again = (): void => {
+        routed.reopen();
+        this.#dispatchSeveral(routed);
+      };
+      const giveUp = (): void => {
+        routed.reopen();
+        routed.onReply(NOT_DONE, '');
+      };
+      return this.#later([routed], again, giveUp);
+    }
+    const { order } = routed;
+    order.several = false;
+    order.open--;
+    routed.deliver();
+    this.#next(order);
+  }
+
+  #retry(chain: Chain): void {
+    const retries = chain.retries();
+    const again = (): void => {
+      for (const routed of retries) routed.reopen();
+      chain.restart();
+      this.#afterRelease(chain);
+    };
+    const giveUp = (): void => {
+      chain.broken = false;
+      for (const routed of retries) {
+        routed.reopen();
+        routed.onReply(NOT_DONE, '');
+      }
+    };
+    this.#later(retries, again, giveUp);
+  }
+
+  /** Tries again after a moment, or gives up when nobody waits any more. */
+  #later(calls: readonly Routed[], again: () => void, giveUp: () => void): void {
+    const now = this.#env.platform.clock.monotonicMs();
+    if (this.#stopped || calls.every((call) => call.deadlineMs <= now + RETRY_MS)) return giveUp();
+    this.#env.platform.timers.after(RETRY_MS, this.#stopped ? giveUp : again);
+  }
+
+  // ---------------------------------------------------------------- to the primary
+
+  isLocal(slot: number): boolean {
+    return this.#env.slots.isPrimary(slot);
+  }
+
+  /** Sends a call of a chain to its primary. */
+  dispatch(chain: Chain, routed: Routed): void {
+    // A write that was done before its chain was retried: its reply only takes its place.
+    if (routed.state === 'replied') return;
+    const primary = this.#env.slots.primaryOf(chain.slot);
+    if (primary === undefined) return routed.onNotDone();
+    if (sameRef(primary, this.#env.self)) {
+      routed.sent = true;
+      return this.#env.engine.submit(routed);
+    }
+    if (chain.run !== null) {
+      chain.run.push(routed);
+      return;
+    }
+    const peer = this.#env.peers.get(primary);
+    if (peer?.stream === null || peer === undefined) return routed.onNotDone();
+    if (peer.stream.congested) return routed.onReply(PEER_CONGESTED, '');
+    chain.run = [routed];
+    this.#sendAtTurnEnd(chain, chain.run, peer);
+  }
+
+  #sendAtTurnEnd(chain: Chain, calls: Routed[], peer: Peer): void {
+    this.#unsent.push({ chain, calls, peer });
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    this.#env.platform.timers.turnEnd(() => {
+      this.#flushScheduled = false;
+      const unsent = this.#unsent;
+      this.#unsent = [];
+      for (const run of unsent) {
+        run.chain.run = null;
+        this.#send(run.peer, run.calls);
+      }
+    });
+  }
+
+  #send(peer: Peer, calls: readonly Routed[]): void {
+    if (peer.stream === null) {
+      for (const call of calls) call.onNotDone();
+      return;
+    }
+    const run = ++this.#lastRun;
+    this.#runs.set(run, { peer, calls, left: calls.length });
+    for (const call of calls) call.sent = true;
+    const leftMs = calls[0]!.deadlineMs - this.#env.platform.clock.monotonicMs();
+    writeRun(peer.stream, run, calls, leftMs);
+  }
+
+  onRunReply({ run, index, done, reply, versions }: RunReply): void {
+    const sent = this.#runs.get(run);
+    const call = sent?.calls[index];
+    if (sent === undefined || call === undefined) return;
+    if (--sent.left === 0) this.#runs.delete(run);
+    if (done) call.onReply(reply, versions);
+    else call.onNotDone();
+  }
+
+  /** The link broke: what was sent may have run. */
+  onDown(peer: Peer): void {
+    for (const [id, { peer: to, calls }] of this.#runs) {
+      if (to !== peer) continue;
+      this.#runs.delete(id);
+      for (const call of calls) {
+        if (call.state !== 'open') continue;
+        if (call.prepared.writes) call.onReply(UNKNOWN, '');
+        else call.onNotDone();
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- several slots
+
+  #dispatchSeveral(routed: Routed): void {
+    const { prepared } = routed;
+    const primaries = new Map<string, number[]>();
+    prepared.keys.forEach((key, position) => {
+      const primary = this.#env.slots.primaryOf(slotOf(key));
+      const id = primary === undefined ? '' : refKey(primary);
+      const positions = primaries.get(id);
+      if (positions === undefined) primaries.set(id, [position]);
+      else positions.push(position);
+    });
+    if (primaries.has('')) return routed.onNotDone();
+    const spread = primaries.size > 1 ? prepared.spread : 'transaction';
+    const parts = [...primaries.values()];
+    if (spread === 'each') this.#each(routed, parts);
+    else if (spread === 'collect') this.#collect(routed, parts, '', ROUNDS_MAX);
+    else this.#toLeader(routed);
+  }
+
+  /** To the primary of the first key, which runs it alone or leads a transaction. */
+  #toLeader(routed: Routed): void {
+    const leader = this.#env.slots.primaryOf(slotOf(routed.prepared.keys[0]!))!;
+    if (sameRef(leader, this.#env.self)) {
+      routed.sent = true;
+      return this.#env.engine.submit(routed);
+    }
+    const peer = this.#env.peers.get(leader);
+    if (peer?.stream === null || peer === undefined) return routed.onNotDone();
+    if (peer.stream.congested) return routed.onReply(PEER_CONGESTED, '');
+    this.#send(peer, [routed]);
+  }
+
+  #each(routed: Routed, parts: readonly number[][]): void {
+    this.#askParts(routed, parts, false, (answers) => {
+      const { prepared } = routed;
+      const failed = answers.find(({ reply }) => reply.startsWith('-'));
+      if (failed !== undefined) return routed.onReply(failed.reply, '');
+      const replies = answers.map(({ reply }, i) => ({ positions: parts[i]!, reply }));
+      routed.onReply(prepared.merge(replies), '');
+    });
+  }
+
+  /** Reads until two rounds agree: then there was a moment at which all values stood together. */
+  #collect(routed: Routed, parts: readonly number[][], before: string, rounds: number): void {
+    if (rounds === 0) return this.#toLeader(routed);
+    this.#askParts(routed, parts, true, (answers) => {
+      const failed = answers.find(({ reply }) => reply.startsWith('-'));
+      if (failed !== undefined) return routed.onReply(failed.reply, '');
+      const versions = answers.map((answer) => answer.versions).join('|');
+      if (versions !== before) return this.#collect(routed, parts, versions, rounds - 1);
+      const replies = answers.map(({ reply }, i) => ({ positions: parts[i]!, reply }));
+      routed.onReply(routed.prepared.merge(replies), versions);
+    });
+  }
+
+  #askParts(
+    whole: Routed,
+    parts: readonly number[][],
+    wantVersions: boolean,
+    then: (answers: { reply: string; versions: string }[]) => void,
+  ): void {
+    const answers = new Array<{ reply: string; versions: string }>(parts.length);
+    let left = parts.length;
+    parts.forEach((positions, i) => {
+      const part = whole.prepared.part(positions);
+      const done = (reply: string, versions: string): void => {
+        answers[i] = { reply, versions };
+        if (--left === 0) then(answers);
+      };
+      this.#begin(new Routed(this, new Order(), part, whole.deadlineMs, wantVersions, done));
+    });
+  }
+
+  // ---------------------------------------------------------------- time
+
+  #sweep(): void {
+    const now = this.#env.platform.clock.monotonicMs();
+    for (const { calls } of this.#runs.values()) {
+      // A frame's calls have one deadline; older frames come first, but budgets may differ.
+      for (const call of calls) {
+        if (call.state !== 'open' || call.deadlineMs > now) continue;
+        call.onReply(call.prepared.writes ? UNKNOWN : NOT_DONE, '');
+      }
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#sweeper.cancel();
+    for (const peer of this.#env.peers.all()) this.onDown(peer);
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Runs: commands of one client on one slot, forwarded together in one frame and executed in order.
+ *
+ *     Run       u53 run | u32 time left (ms) | u16 count | count times: u8 db | u8 flags | u32 n | n strings
+ *     RunReply  u53 run | u16 index | u8 status | reply | versions
+ *
+ * The primary executes a command of a run only when the one before it has executed. When one is
+ * refused as not done before it ran, so are all after it: a later command never overtakes an earlier
+ * one that has to be sent again (schedule retry-out-of-order).
+ */
+import type { Clock } from '../platform/clock.ts';
+import { ReplyError } from '../errors.ts';
+import { encodeError } from '../resp/reply.ts';
+import type { Prepare, Prepared } from './execute.ts';
+import type { FrameStream } from './link.ts';
+import { Task } from './task.ts';
+import { type FrameReader, FrameType } from './wire.ts';
+
+/** Append only: bits and numbers on the wire. */
+const CommandFlag = { Resp3: 1, WantVersions: 2 } as const;
+export const RunStatus = { Reply: 0, NotDone: 1 } as const;
+
+/** Time the answer needs on its way back, taken off what the primary is given, milliseconds. */
+const RETURN_MS = 200;
+
+export interface RunCommand {
+  readonly prepared: Prepared;
+  readonly wantVersions: boolean;
+}
+
+export function writeRun(
+  stream: FrameStream,
+  run: number,
+  commands: readonly RunCommand[],
+  leftMs: number,
+): void {
+  const writer = stream.begin(FrameType.Run);
+  writer.u53(run);
+  writer.u32(Math.max(0, Math.floor(leftMs - RETURN_MS)));
+  writer.u16(commands.length);
+  for (const { prepared, wantVersions } of commands) {
+    writer.u8(prepared.db);
+    writer.u8(
+      (prepared.protocol === 3 ? CommandFlag.Resp3 : 0) |
+        (wantVersions ? CommandFlag.WantVersions : 0),
+    );
+    const { args } = prepared;
+    writer.u32(args.length);
+    for (const arg of args) writer.str(arg);
+  }
+  stream.end();
+}
+
+export interface RunReply {
+  readonly run: number;
+  readonly index: number;
+  readonly done: boolean;
+  readonly reply: string;
+  readonly versions: string;
+}
+
+export function readRunReply(frame: FrameReader): RunReply {
+  const run = frame.u53();
+  const index = frame.u16();
+  const done = frame.u8() === RunStatus.Reply;
+  return { run, index, done, reply: frame.str(), versions: frame.str() };
+}
+
+export interface RunHostEnv {
+  readonly clock: Clock;
+  readonly prepare: Prepare;
+  submit(task: Task): void;
+}
+
+/** Executes one run at the primary. */
+class HostedRun {
+  readonly #env: RunHostEnv;
+  readonly #stream: FrameStream;
+  readonly #run: number;
+  readonly #tasks: (HostedTask | string)[] = [];
+  #next = 0;
+  #pumping = false;
+
+  constructor(env: RunHostEnv, frame: FrameReader, stream: FrameStream) {
+    this.#env = env;
+    this.#stream = stream;
+    this.#run = frame.u53();
+    const deadlineMs = env.clock.monotonicMs() + frame.u32();
+    const count = frame.u16();
+    for (let i = 0; i < count; i++) this.#tasks.push(this.#read(frame, i, deadlineMs));
+  }
+
+  /** A task, or the error reply of a command that this node does not understand. */
+  #read(frame: FrameReader, index: number, deadlineMs: number): HostedTask | string {
+    const db = frame.u8();
+    const flags = frame.u8();
+    const args: string[] = new Array<string>(frame.u32());
+    for (let i = 0; i < args.length; i++) args[i] = frame.str();
+    try {
+      const prepared = this.#env.prepare(args, db, (flags & CommandFlag.Resp3) !== 0 ? 3 : 2);
+      const wantVersions = (flags & CommandFlag.WantVersions) !== 0;
+      return new HostedTask(this, index, prepared, deadlineMs, wantVersions);
+    } catch (error) {
+      if (error instanceof ReplyError) return encodeError(error);
+      throw error;
+    }
+  }
+
+  pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    while (this.#next < this.#tasks.length) {
+      const task = this.#tasks[this.#next]!;
+      if (typeof task === 'string') {
+        this.answer(this.#next++, RunStatus.Reply, task, '');
+        continue;
+      }
+      if (!task.submitted) {
+        task.submitted = true;
+        this.#env.submit(task);
+      }
+      // One that was answered without running (an error) does not hold up the next.
+      if (!task.executed && !task.answered) break;
+      this.#next++;
+    }
+    this.#pumping = false;
+  }
+
+  /** Refused before it ran: so is everything behind it. */
+  refuseFrom(index: number): void {
+    this.#next = this.#tasks.length;
+    for (let i = index; i < this.#tasks.length; i++) this.answer(i, RunStatus.NotDone, '', '');
+  }
+
+  answer(index: number, status: number, reply: string, versions: string): void {
+    const stream = this.#stream;
+    if (stream.closed) return;
+    const writer = stream.begin(FrameType.RunReply);
+    writer.u53(this.#run);
+    writer.u16(index);
+    writer.u8(status);
+    writer.str(reply);
+    writer.str(versions);
+    stream.end();
+  }
+}
+
+class HostedTask extends Task {
+  readonly #run: HostedRun;
+  readonly #index: number;
+  submitted = false;
+  answered = false;
+
+  constructor(run: HostedRun, index: number, prepared: Prepared, deadlineMs: number, wantVersions: boolean) {
+    super(prepared, deadlineMs, wantVersions);
+    this.#run = run;
+    this.#index = index;
+  }
+
+  override onExecuted(): void {
+    this.#run.pump();
+  }
+
+  override onReply(reply: string, versions: string): void {
+    this.answered = true;
+    this.#run.answer(this.#index, RunStatus.Reply, reply, versions);
+    if (!this.executed) this.#run.pump();
+  }
+
+  override onNotDone(): void {
+    this.answered = true;
+    if (this.executed) this.#run.answer(this.#index, RunStatus.NotDone, '', '');
+    else this.#run.refuseFrom(this.#index);
+  }
+}
+
+export function hostRun(env: RunHostEnv, frame: FrameReader, stream: FrameStream): void {
+  new HostedRun(env, frame, stream).pump();
+}

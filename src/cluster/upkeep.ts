@@ -1,0 +1,152 @@
+/**
+ * Upkeep of memory: eviction when it is full, and the end of keys whose time is over.
+ *
+ * Expiry is declared by primaries only, as an effect like any other, so all owners and the table
+ * agree. Eviction of a `through` key is this node's own business (the table has it); a `none` key
+ * exists only in memory, so its primary evicts it for all owners, by deleting it.
+ */
+import type { TimerHandle, Timers } from '../platform/clock.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { Entry } from '../storage/memory/entry.ts';
+import type { Evictor } from '../storage/memory/eviction.ts';
+import type { Keyspace } from '../storage/memory/keyspace.ts';
+import type { LoadPool } from '../storage/postgres/store.ts';
+import type { Engine } from './engine.ts';
+import type { Lease } from './lease.ts';
+import { keyId } from './op.ts';
+import { SLOT_COUNT } from './slot.ts';
+import type { SlotTable } from './slots.ts';
+import type { ClusterTime } from './time.ts';
+
+export interface UpkeepEnv {
+  readonly timers: Timers;
+  readonly log: Logger;
+  readonly keyspace: Keyspace;
+  readonly slots: SlotTable;
+  readonly engine: Engine;
+  readonly evictor: Evictor;
+  readonly lease: Lease;
+  readonly time: ClusterTime;
+  readonly loads: LoadPool;
+  /** Bytes; 0: no limit. */
+  maxmemory(): number;
+}
+
+const EXPIRE_PERIOD_MS = 100;
+const EXPIRE_LIMIT = 500;
+const REAP_PERIOD_MS = 5_000;
+const REAP_LIMIT = 500;
+/** Victims a single command may pay for. */
+const EVICTIONS_MAX = 128;
+/** Share of `maxmemory` up to which data is loaded that nobody has asked for. */
+const WARM_SHARE = 0.9;
+
+export class Upkeep {
+  readonly #env: UpkeepEnv;
+  readonly #timers: TimerHandle[];
+  #reaping = false;
+  evicted = 0;
+  expired = 0;
+
+  constructor(env: UpkeepEnv) {
+    this.#env = env;
+    this.#timers = [
+      env.timers.every(EXPIRE_PERIOD_MS, () => this.#expire()),
+      env.timers.every(REAP_PERIOD_MS, () => void this.#reap()),
+    ];
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  hasRoom(): boolean {
+    const limit = this.#env.maxmemory();
+    return limit === 0 || this.#env.keyspace.usedBytes < limit * WARM_SHARE;
+  }
+
+  /** Evicts until memory is below its limit; false when it is not and nothing more may go. */
+  ensureMemory(): boolean {
+    const { keyspace, evictor } = this.#env;
+    const limit = this.#env.maxmemory();
+    if (limit === 0) return true;
+    for (let i = 0; keyspace.usedBytes > limit && i < EVICTIONS_MAX; i++) {
+      const victim = evictor.pick(this.#mayEvict);
+      if (victim === undefined) return false;
+      this.#evict(victim.slot, victim.db, victim.key, victim.entry);
+    }
+    return true;
+  }
+
+  readonly #mayEvict = (slot: number, entry: Entry): boolean =>
+    entry.persistent || this.#env.slots.isActivePrimary(slot);
+
+  #evict(slot: number, db: number, key: string, entry: Entry): void {
+    const { keyspace, slots, engine } = this.#env;
+    this.evicted++;
+    if (entry.persistent) {
+      keyspace.remove(slot, db, key);
+      slots.setComplete(slot, false);
+      return;
+    }
+    engine.change({ kind: 'delete', slot, db, key, value: null, expiresAtMs: 0, persistent: false });
+  }
+
+  #mayExpire(): boolean {
+    return this.#env.lease.valid && !this.#env.engine.lane.down;
+  }
+
+  #expire(): void {
+    if (!this.#mayExpire()) return;
+    const { keyspace, slots, engine, time } = this.#env;
+    const wanted = (slot: number, entry: Entry): boolean =>
+      entry.dirty === 0 && (entry.value === null || slots.isActivePrimary(slot));
+    for (const { slot, db, key, entry } of keyspace.takeExpired(time.nowMs(), EXPIRE_LIMIT, wanted)) {
+      if (entry.value === null) keyspace.remove(slot, db, key);
+      else if (!engine.gates.blocks(keyId(db, key))) this.#delete(slot, db, key, entry.persistent);
+    }
+  }
+
+  #delete(slot: number, db: number, key: string, persistent: boolean): void {
+    this.expired++;
+    this.#env.engine.change({ kind: 'delete', slot, db, key, value: null, expiresAtMs: 0, persistent });
+  }
+
+  /**
+   * Rows whose time is over and whose keys are not in memory. Nothing can have changed such a key
+   * unless its slot was written since the query began; then the row is left for the next time
+   * (schedule reaper-meets-persist).
+   */
+  async #reap(): Promise<void> {
+    if (this.#reaping || !this.#mayExpire()) return;
+    this.#reaping = true;
+    const { keyspace, slots, engine, time, loads, log } = this.#env;
+    const writes = slots.writes.slice();
+    const changes = slots.changes.slice();
+    try {
+      for (const { slot, db, key } of await loads.expired(this.#ranges(), time.nowMs(), REAP_LIMIT)) {
+        if (!slots.isActivePrimary(slot) || !this.#mayExpire()) continue;
+        if (slots.writes[slot] !== writes[slot] || slots.changes[slot] !== changes[slot]) continue;
+        if (keyspace.find(slot, db, key) !== undefined || engine.gates.blocks(keyId(db, key))) continue;
+        this.#delete(slot, db, key, true);
+        // Its own removal is no reason to leave the slot's other rows.
+        writes[slot] = slots.writes[slot]!;
+      }
+    } catch (error) {
+      log.debug({ err: error }, 'expired rows could not be listed');
+    } finally {
+      this.#reaping = false;
+    }
+  }
+
+  #ranges(): { from: number; to: number }[] {
+    const ranges: { from: number; to: number }[] = [];
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      if (!this.#env.slots.isActivePrimary(slot)) continue;
+      const last = ranges.at(-1);
+      if (last !== undefined && last.to === slot - 1) last.to = slot;
+      else ranges.push({ from: slot, to: slot });
+    }
+    return ranges;
+  }
+}

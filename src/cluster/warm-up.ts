@@ -1,0 +1,135 @@
+/**
+ * Warm-up: brings the table's rows into memory slot by slot while the node serves, so that a miss
+ * needs no query any more (a *complete* slot). Only primaries read; the other owners get the rows as
+ * fills.
+ *
+ * A row read by the scan is only news if nothing overtook it: keys that changed while the scan ran, or
+ * had a change under way when it began, are left out (memory knows better, or the next load will).
+ */
+import type { Timers } from '../platform/clock.ts';
+import { sleep } from '../platform/clock.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { Keyspace } from '../storage/memory/keyspace.ts';
+import type { LoadPool, Row, RowKey } from '../storage/postgres/store.ts';
+import type { Engine } from './engine.ts';
+import { keyId } from './op.ts';
+import { SLOT_COUNT } from './slot.ts';
+import type { SlotTable } from './slots.ts';
+
+export interface WarmUpEnv {
+  readonly timers: Timers;
+  readonly log: Logger;
+  readonly keyspace: Keyspace;
+  readonly slots: SlotTable;
+  readonly engine: Engine;
+  readonly loads: LoadPool;
+  epoch(): number;
+  /** Memory has room for data that nobody has asked for yet. */
+  hasRoom(): boolean;
+}
+
+const ROWS = 2000;
+const BYTES = 4 * 1024 * 1024;
+/** How often incomplete slots are looked for, milliseconds. */
+const PERIOD_MS = 500;
+
+export class WarmUp {
+  readonly #env: WarmUpEnv;
+  #stopped = false;
+  #running: Promise<void> | null = null;
+  rows = 0;
+
+  constructor(env: WarmUpEnv) {
+    this.#env = env;
+  }
+
+  start(): void {
+    this.#running = this.#loop();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        await this.#pass();
+      } catch (error) {
+        this.#env.log.debug({ err: error }, 'warm-up was interrupted');
+      }
+      await sleep(this.#env.timers, PERIOD_MS);
+    }
+  }
+
+  async #pass(): Promise<void> {
+    for (let slot = 0; slot < SLOT_COUNT && !this.#stopped; slot++) {
+      if (!this.#wanted(slot)) continue;
+      let to = slot;
+      while (to + 1 < SLOT_COUNT && this.#wanted(to + 1)) to++;
+      await this.#range(slot, to);
+      slot = to;
+    }
+  }
+
+  #wanted(slot: number): boolean {
+    const { slots } = this.#env;
+    return slots.isActivePrimary(slot) && !slots.isComplete(slot) && this.#env.hasRoom();
+  }
+
+  /** Reads slots `from`..`to`. What changes its owner or loses content meanwhile is left for later. */
+  async #range(from: number, to: number): Promise<void> {
+    const { loads, slots } = this.#env;
+    const epoch = this.#env.epoch();
+    const changes = slots.changes.slice(from, to + 1);
+    const intact = (slot: number): boolean =>
+      this.#env.epoch() === epoch && slots.isActivePrimary(slot) && slots.changes[slot] === changes[slot - from];
+    let after: RowKey | null = null;
+    let next = from;
+    for (;;) {
+      const overtaken = this.#watch(from, to);
+      let rows: Row[];
+      try {
+        rows = await loads.scan({ from, to, after, limit: ROWS, bytesMax: BYTES });
+      } finally {
+        this.#env.engine.onChange = null;
+      }
+      if (this.#stopped || this.#env.epoch() !== epoch) return;
+      this.#take(rows.filter((row) => intact(row.slot) && !overtaken.has(keyId(row.db, row.key))));
+      const last = rows.at(-1);
+      // All slots before the last row's have been read to their end.
+      const end = last === undefined ? to + 1 : last.slot;
+      for (; next < end; next++) if (intact(next)) this.#env.engine.declareComplete(next);
+      if (last === undefined || !this.#env.hasRoom()) return;
+      after = { slot: last.slot, db: last.db, key: last.key };
+      await sleep(this.#env.timers, 0);
+    }
+  }
+
+  /** Collects the keys that change from now on, or have a change under way. */
+  #watch(from: number, to: number): Set<string> {
+    const { engine } = this.#env;
+    const overtaken = new Set<string>();
+    for (const op of engine.pendingOps()) for (const id of op.touched) overtaken.add(id);
+    engine.onChange = (slot, db, key) => {
+      if (slot >= from && slot <= to) overtaken.add(keyId(db, key));
+    };
+    return overtaken;
+  }
+
+  #take(rows: readonly Row[]): void {
+    const { keyspace, engine } = this.#env;
+    const fresh: Row[] = [];
+    for (const row of rows) {
+      if (keyspace.find(row.slot, row.db, row.key) !== undefined) continue;
+      // A tombstone comes as a remembered absence with its end.
+      const entry = keyspace.put(row.slot, row.db, row.key, row.value, row.expiresAtMs);
+      entry.epoch = row.epoch;
+      entry.seq = row.seq;
+      fresh.push(row);
+    }
+    this.rows += fresh.length;
+    if (fresh.length > 0) engine.fill(fresh);
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * Wiring of one node: configuration -> parts -> listen -> graceful shutdown. Everything that touches
+ * the outside world is made here and handed down.
+ */
+import { createHash } from 'node:crypto';
+import pino from 'pino';
+import { Cluster } from './cluster/cluster.ts';
+import type { ClusterOptions } from './cluster/cluster-node.ts';
+import { slotOf } from './cluster/slot.ts';
+import { matchesGlob } from './commands/glob.ts';
+import { createPrepare } from './commands/prepare.ts';
+import { commandTable } from './commands/table.ts';
+import { createLiveConfig, type LiveConfig } from './config/live.ts';
+import type { Config } from './config/load.ts';
+import { startHttp } from './http/server.ts';
+import type { Health } from './http/health.ts';
+import type { Logger } from './platform/logger.ts';
+import { nodeDisk } from './platform/node-disk.ts';
+import { nodeHostFacts } from './platform/node-host.ts';
+import { createNodePlatform } from './platform/node-platform.ts';
+import type { Platform } from './platform/platform.ts';
+import type { InfoSources } from './server/info.ts';
+import { createServer } from './server/server.ts';
+import { createLegacySource } from './storage/legacy/legacy-source.ts';
+import type { LegacySource } from './storage/legacy/source.ts';
+import { DB_COUNT, Keyspace } from './storage/memory/keyspace.ts';
+import { Evictor } from './storage/memory/eviction.ts';
+import { createPostgresStore } from './storage/postgres/postgres-store.ts';
+
+/** How long a stopping node lets clients' commands finish, milliseconds. */
+const DRAIN_MS = 2_000;
+/** Loads that may wait for a connection to the database. */
+const LOAD_QUEUE_MAX = 1_000;
+
+export interface RunningNode {
+  /** Resolves when this node has joined the cluster; rejects when it never will. */
+  readonly ready: Promise<void>;
+  /** Finishes what is under way, leaves the cluster, closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Starts one node. Rejects when a port is taken. */
+export async function runNode(start: { config: Config; version: string }): Promise<RunningNode> {
+  const { config, version } = start;
+  const platform = createNodePlatform();
+  const live = createLiveConfig(config, nodeDisk);
+  const log = createLogger(config, live);
+  for (const warning of config.warnings) log.warn({}, warning);
+  if (config.store === '') throw new Error('no database is configured: set --store or RINGFENCE_STORE to a PostgreSQL URL');
+
+  const { policies } = config;
+  const { legacyConcurrency: concurrency, legacyPendingMax: pendingMax } = config;
+  const legacy = createLegacySource(policies, { ...platform, logger: log.child({ part: 'legacy' }), concurrency, pendingMax });
+  const prepare = createPrepare({ slotOf, limits: live, random: () => platform.random.float() });
+  const cluster = new Cluster({
+    platform,
+    log: log.child({ part: 'cluster' }),
+    store: createPostgresStore({
+      ...platform,
+      url: config.store,
+      node: config.nodeId,
+      logger: log.child({ part: 'store' }),
+      loadConnections: config.storeConnections,
+      loadQueueMax: LOAD_QUEUE_MAX,
+      statementTimeoutMs: config.storeTimeoutMs,
+      batchWaitMs: config.batchWaitMs,
+      lanePipeline: config.lanePipeline,
+      connectTimeoutMs: config.storeTimeoutMs,
+    }),
+    legacy,
+    options: clusterOptions(config, live),
+    prepare,
+    policyOf: (key) => policies.policyFor(key),
+    matches: matchesGlob,
+    createKeyspace: (nowMs) => createMemory(platform, live, nowMs),
+    node: { node: config.nodeId, host: config.announceHost, zone: config.zone, tokens: config.tokens },
+    links: { bind: config.linkBind, port: config.linkPort },
+    clusterIdOf,
+  });
+
+  const facts = createFacts({ platform, cluster, config, live, legacy, version });
+  const server = createServer({
+    platform,
+    log: log.child({ part: 'server' }),
+    settings: live,
+    commands: commandTable.values(),
+    prepare,
+    router: cluster,
+    config: live,
+    cluster,
+    info: facts.info,
+    resetCounters: () => facts.resetCounters(),
+  });
+  const clients = await server.listen({ host: config.bind, port: config.port });
+  const http = await startHttp({
+    host: config.httpBind,
+    port: config.httpPort,
+    health: () => healthOf(cluster),
+    log: log.child({ part: 'http' }),
+  });
+  facts.port = clients.port;
+  const ready = cluster.start({ port: clients.port, httpPort: http.port });
+  ready.then(
+    () => log.info({ node: config.nodeId, port: clients.port, httpPort: http.port }, 'node started'),
+    (error: unknown) => log.error({ err: error }, 'node cannot start'),
+  );
+  return {
+    ready,
+    async stop() {
+      log.info({}, 'stopping');
+      await server.close(DRAIN_MS);
+      await cluster.drain(DRAIN_MS);
+      await cluster.stop();
+      await legacy.close();
+      await http.close();
+    },
+  };
+}
+
+/** Redis's names of log levels in pino's. */
+const PINO_LEVELS = {
+  debug: 'debug',
+  verbose: 'debug',
+  notice: 'info',
+  warning: 'warn',
+  nothing: 'silent',
+} as const;
+
+/** Logs go to the file given, else to standard output. */
+function createLogger(config: Config, live: LiveConfig): Logger {
+  const destination = config.logfile === '' ? 1 : config.logfile;
+  const logger = pino(
+    { level: PINO_LEVELS[live.loglevel], base: { node: config.nodeId } },
+    pino.destination({ dest: destination, sync: false, mkdir: true }),
+  );
+  live.onChange('loglevel', () => {
+    logger.level = PINO_LEVELS[live.loglevel];
+  });
+  return logger;
+}
+
+function clusterOptions(config: Config, live: LiveConfig): ClusterOptions {
+  return {
+    replicas: config.replicas,
+    leaseMs: config.leaseMs,
+    leaseMarginMs: config.leaseMarginMs,
+    requestTimeoutMs: config.requestTimeoutMs,
+    clockBoundMs: config.clockBoundMs,
+    connectTimeoutMs: config.leaseMs,
+    linkBufferMax: config.linkBufferMax,
+    lanePipeline: config.lanePipeline,
+    batchRowsMax: config.batchRowsMax,
+    batchBytesMax: config.batchBytesMax,
+    readsWithoutStore: config.readsWithoutStore,
+    warmUp: config.warmUp,
+    live,
+  };
+}
+
+/** A memory of its own for every life of the node; CONFIG SET reaches the newest. */
+function createMemory(
+  platform: Platform,
+  live: LiveConfig,
+  nowMs: () => number,
+): { keyspace: Keyspace; evictor: Evictor } {
+  const keyspace = new Keyspace({ random: platform.random, nowMs });
+  const evictor = new Evictor({
+    keyspace,
+    random: platform.random,
+    nowMs,
+    policy: live.maxmemoryPolicy,
+    samples: live.maxmemorySamples,
+  });
+  const tune = (): void => {
+    evictor.policy = live.maxmemoryPolicy;
+    evictor.samples = live.maxmemorySamples;
+    keyspace.access.lfuLogFactor = live.lfuLogFactor;
+    keyspace.access.lfuDecayMinutes = live.lfuDecayTime;
+  };
+  tune();
+  for (const key of ['maxmemoryPolicy', 'maxmemorySamples', 'lfuLogFactor', 'lfuDecayTime'] as const) {
+    live.onChange(key, tune);
+  }
+  return { keyspace, evictor };
+}
+
+/** 40 hexadecimal digits that stay the same over restarts, as Redis's cluster commands show nodes. */
+function clusterIdOf(node: string): string {
+  return createHash('sha1').update(node).digest('hex');
+}
+
+function healthOf(cluster: Cluster): Health {
+  const reasons = cluster.problems();
+  return {
+    ready: reasons.length === 0,
+    reasons,
+    details: {
+      epoch: cluster.epoch,
+      nodes: cluster.nodes().map(({ name, state, connected }) => ({ name, state, connected })),
+    },
+  };
+}
+
+interface Counters {
+  readonly hits: number;
+  readonly misses: number;
+  readonly expired: number;
+  readonly evicted: number;
+}
+
+/** The numbers behind INFO that the server itself does not have. */
+function createFacts(parts: {
+  platform: Platform;
+  cluster: Cluster;
+  config: Config;
+  live: LiveConfig;
+  legacy: LegacySource;
+  version: string;
+}): { info: InfoSources; port: number; resetCounters(): void } {
+  const { platform, cluster, config, live, legacy, version } = parts;
+  const startedAtMs = platform.clock.monotonicMs();
+  const runId = clusterIdOf(`${config.nodeId}/${platform.random.id()}`);
+  let peakBytes = 0;
+  const counters = (): Counters => ({
+    hits: cluster.life?.keyspace.hits ?? 0,
+    misses: cluster.life?.keyspace.misses ?? 0,
+    expired: cluster.life?.upkeep.expired ?? 0,
+    evicted: cluster.life?.upkeep.evicted ?? 0,
+  });
+  let before = counters();
+  const facts = {
+    port: config.port,
+    resetCounters: () => {
+      before = counters();
+    },
+    info: {
+      host: nodeHostFacts,
+      identity: () => ({
+        version,
+        runId,
+        port: facts.port,
+        configFile: config.filePath ?? '',
+        startedAtMs,
+        nowMs: () => cluster.nowMs(),
+      }),
+      memory: () => {
+        const usedBytes = cluster.life?.keyspace.usedBytes ?? 0;
+        peakBytes = Math.max(peakBytes, usedBytes);
+        return { usedBytes, peakBytes, maxBytes: live.maxmemory, policy: live.maxmemoryPolicy };
+      },
+      persistence: () => ({
+        loading: cluster.life?.settled !== true,
+        lastWriteOk: cluster.life?.engine.lane.down !== true,
+        uncommitted: cluster.life?.engine.pendingCount ?? 0,
+        lastCommitAtMs: cluster.life?.engine.lane.lastCommitAtMs ?? 0,
+      }),
+      keyspace: () => keyspaceFacts(cluster),
+      keyspaceCounters: () => {
+        const now = counters();
+        return {
+          hits: now.hits - before.hits,
+          misses: now.misses - before.misses,
+          expired: now.expired - before.expired,
+          evicted: now.evicted - before.evicted,
+        };
+      },
+      ringfence: () => ringfenceLines(cluster, legacy),
+    },
+  };
+  return facts;
+}
+
+function keyspaceFacts(cluster: Cluster): { db: number; keys: number; expires: number; avgTtlMs: number }[] {
+  const keyspace = cluster.life?.keyspace;
+  if (keyspace === undefined) return [];
+  const found = [];
+  for (let db = 0; db < DB_COUNT; db++) {
+    const keys = keyspace.dbKeyCount(db);
+    if (keys > 0) found.push({ db, keys, expires: keyspace.expiresCount(db), avgTtlMs: 0 });
+  }
+  return found;
+}
+
+function ringfenceLines(cluster: Cluster, legacy: LegacySource): [string, string | number][] {
+  const { life } = cluster;
+  const lines: [string, string | number][] = [
+    ['epoch', cluster.epoch],
+    ['problems', cluster.problems().join('; ')],
+    ['expulsions', cluster.expulsions],
+  ];
+  if (life !== null) {
+    lines.push(
+      ['incarnation', life.self.incarnation],
+      ['lease_valid', life.lease.valid ? 1 : 0],
+      ['lane_down', life.engine.lane.down ? 1 : 0],
+      ['lane_queue', life.engine.lane.length],
+      ['batches', life.engine.lane.batches],
+      ['batch_rows', life.engine.lane.rows],
+      ['loads', life.engine.loader.loads],
+      ['warmed_rows', life.warmUp.rows],
+      ['slots_to_fill', life.fill.left],
+      ['slots_to_learn', life.learning],
+    );
+  }
+  for (const { prefix, requests, found, absent, failed, breakerOpen } of legacy.stats()) {
+    lines.push([
+      `legacy_${prefix}`,
+      `requests=${requests},found=${found},absent=${absent},failed=${failed},breaker_open=${breakerOpen ? 1 : 0}`,
+    ]);
+  }
+  return lines;
+}
