@@ -63,7 +63,7 @@ export async function runNode(start: { config: Config; version: string }): Promi
       loadConnections: config.storeConnections,
       loadQueueMax: LOAD_QUEUE_MAX,
       statementTimeoutMs: config.storeTimeoutMs,
-      batchWaitMs: config.batchWaitMs,
+      batchWaitMs: config.laneWaitMs,
       lanePipeline: config.lanePipeline,
       connectTimeoutMs: config.storeTimeoutMs,
     }),

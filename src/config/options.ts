@@ -283,12 +283,13 @@ export const OPTIONS = {
     default: 4 * MB,
     help: 'Bytes in one batch of writes; a single larger value makes a batch by itself.',
   }),
-  batchWaitMs: startup({
-    name: 'batch-wait-ms',
+  laneWaitMs: startup({
+    name: 'lane-wait-ms',
     group: 'Database',
-    type: milliseconds({ min: 0, max: 1000 }),
-    default: 0,
-    help: 'Time a batch waits for more rows although the connection is free.',
+    type: milliseconds({ min: 50, max: 60_000 }),
+    default: 500,
+    byProfile: { wan: 2000 },
+    help: 'How long a lane or a view waits for a row that another session has locked before it ends that session: a stopped or half-cut node may hold its lock for ever.',
   }),
 
   // -- Memory ----------------------------------------------------------------------------------
