@@ -8,9 +8,36 @@ const WALLS = {
   platform: ['config', 'resp', 'storage', 'cluster', 'commands', 'server', 'http', 'cli'],
   config: ['resp', 'storage', 'cluster', 'commands', 'server', 'http', 'cli'],
   resp: ['storage', 'cluster', 'commands', 'server', 'http', 'cli'],
-  'storage/memory': ['resp', 'storage/postgres', 'storage/legacy', 'cluster', 'commands', 'server', 'http', 'cli'],
-  'storage/postgres': ['resp', 'storage/memory', 'storage/legacy', 'cluster', 'commands', 'server', 'http', 'cli'],
-  'storage/legacy': ['resp', 'storage/memory', 'storage/postgres', 'cluster', 'commands', 'server', 'http', 'cli'],
+  'storage/memory': [
+    'resp',
+    'storage/postgres',
+    'storage/legacy',
+    'cluster',
+    'commands',
+    'server',
+    'http',
+    'cli',
+  ],
+  'storage/postgres': [
+    'resp',
+    'storage/memory',
+    'storage/legacy',
+    'cluster',
+    'commands',
+    'server',
+    'http',
+    'cli',
+  ],
+  'storage/legacy': [
+    'resp',
+    'storage/memory',
+    'storage/postgres',
+    'cluster',
+    'commands',
+    'server',
+    'http',
+    'cli',
+  ],
   cluster: ['commands', 'server', 'http', 'cli'],
   commands: ['storage/postgres', 'storage/legacy', 'cluster', 'server', 'http', 'cli'],
   server: ['storage', 'http', 'cli'],
@@ -23,7 +50,14 @@ const wallRules = Object.entries(WALLS).map(([folder, banned]) => ({
   rules: {
     'no-restricted-imports': [
       'error',
-      { patterns: [{ group: banned.map((b) => `**/${b}/**`), message: `src/${folder} must not know this folder.` }] },
+      {
+        patterns: [
+          {
+            group: banned.map((b) => `**/${b}/**`),
+            message: `src/${folder} must not know this folder.`,
+          },
+        ],
+      },
     ],
   },
 }));
@@ -40,8 +74,14 @@ export default tseslint.config(
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
     rules: {
-      '@typescript-eslint/switch-exhaustiveness-check': 'error',
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_' },
+      ],
       'no-empty': ['error', { allowEmptyCatch: false }],
       'no-control-regex': 'off',
     },
@@ -66,7 +106,14 @@ export default tseslint.config(
     files: ['src/**/*.ts'],
     ignores: SEAM_FREE,
     rules: {
-      'no-restricted-globals': ['error', 'setTimeout', 'setInterval', 'setImmediate', 'performance', 'clearTimeout'],
+      'no-restricted-globals': [
+        'error',
+        'setTimeout',
+        'setInterval',
+        'setImmediate',
+        'performance',
+        'clearTimeout',
+      ],
       'no-restricted-properties': [
         'error',
         { object: 'Date', property: 'now', message: 'Take a Clock from src/platform.' },

@@ -46,11 +46,19 @@ export async function runNode(start: { config: Config; version: string }): Promi
   const live = createLiveConfig(config, nodeDisk);
   const log = createLogger(config, live);
   for (const warning of config.warnings) log.warn({}, warning);
-  if (config.store === '') throw new Error('no database is configured: set --store or RINGFENCE_STORE to a PostgreSQL URL');
+  if (config.store === '')
+    throw new Error(
+      'no database is configured: set --store or RINGFENCE_STORE to a PostgreSQL URL',
+    );
 
   const { policies } = config;
   const { legacyConcurrency: concurrency, legacyPendingMax: pendingMax } = config;
-  const legacy = createLegacySource(policies, { ...platform, logger: log.child({ part: 'legacy' }), concurrency, pendingMax });
+  const legacy = createLegacySource(policies, {
+    ...platform,
+    logger: log.child({ part: 'legacy' }),
+    concurrency,
+    pendingMax,
+  });
   const prepare = createPrepare({ slotOf, limits: live, random: () => platform.random.float() });
   const cluster = new Cluster({
     platform,
@@ -73,7 +81,12 @@ export async function runNode(start: { config: Config; version: string }): Promi
     policyOf: (key) => policies.policyFor(key),
     matches: matchesGlob,
     createKeyspace: (nowMs) => createMemory(platform, live, nowMs),
-    node: { node: config.nodeId, host: config.announceHost, zone: config.zone, tokens: config.tokens },
+    node: {
+      node: config.nodeId,
+      host: config.announceHost,
+      zone: config.zone,
+      tokens: config.tokens,
+    },
     links: { bind: config.linkBind, port: config.linkPort },
     clusterIdOf,
   });
@@ -101,7 +114,8 @@ export async function runNode(start: { config: Config; version: string }): Promi
   facts.port = clients.port;
   const ready = cluster.start({ port: clients.port, httpPort: http.port });
   ready.then(
-    () => log.info({ node: config.nodeId, port: clients.port, httpPort: http.port }, 'node started'),
+    () =>
+      log.info({ node: config.nodeId, port: clients.port, httpPort: http.port }, 'node started'),
     (error: unknown) => log.error({ err: error }, 'node cannot start'),
   );
   return {
@@ -178,7 +192,12 @@ function createMemory(
     keyspace.access.lfuDecayMinutes = live.lfuDecayTime;
   };
   tune();
-  for (const key of ['maxmemoryPolicy', 'maxmemorySamples', 'lfuLogFactor', 'lfuDecayTime'] as const) {
+  for (const key of [
+    'maxmemoryPolicy',
+    'maxmemorySamples',
+    'lfuLogFactor',
+    'lfuDecayTime',
+  ] as const) {
     live.onChange(key, tune);
   }
   return { keyspace, evictor };
@@ -270,7 +289,9 @@ function createFacts(parts: {
   return facts;
 }
 
-function keyspaceFacts(cluster: Cluster): { db: number; keys: number; expires: number; avgTtlMs: number }[] {
+function keyspaceFacts(
+  cluster: Cluster,
+): { db: number; keys: number; expires: number; avgTtlMs: number }[] {
   const keyspace = cluster.life?.keyspace;
   if (keyspace === undefined) return [];
   const found = [];

@@ -113,7 +113,10 @@ export class ClusterNode {
     this.self = self;
     this.#log = env.log.child({ incarnation: self.incarnation.slice(0, 8) });
     this.time = new ClusterTime(platform.clock);
-    this.lease = new Lease(platform.clock, { leaseMs: options.leaseMs, marginMs: options.leaseMarginMs });
+    this.lease = new Lease(platform.clock, {
+      leaseMs: options.leaseMs,
+      marginMs: options.leaseMarginMs,
+    });
     const memory = env.createKeyspace(() => this.time.nowMs());
     this.keyspace = memory.keyspace;
     this.evictor = memory.evictor;
@@ -159,7 +162,11 @@ export class ClusterNode {
     });
     const lane = new Lane({
       ...shared,
-      bounds: { rowsMax: options.batchRowsMax, bytesMax: options.batchBytesMax, pipeline: options.lanePipeline },
+      bounds: {
+        rowsMax: options.batchRowsMax,
+        bytesMax: options.batchBytesMax,
+        pipeline: options.lanePipeline,
+      },
       open: () => env.store.openLane(self),
       onDone: (op) => this.engine.onCommitted(op),
       onVoid: (op) => this.engine.onVoid(op),
@@ -219,7 +226,8 @@ export class ClusterNode {
       ...withPeers,
       leaseMs: options.leaseMs,
       mode: options.readsWithoutStore,
-      members: () => (this.#view === null ? Number.POSITIVE_INFINITY : participants(this.#view).length),
+      members: () =>
+        this.#view === null ? Number.POSITIVE_INFINITY : participants(this.#view).length,
       storeUnreachable: () => this.membership.storeUnreachable,
     });
     this.upkeep = new Upkeep({
@@ -322,7 +330,8 @@ export class ClusterNode {
     this.#epoch = view.epoch;
     const members = participants(view);
     if (before !== null) {
-      for (const member of participants(before)) if (!hasRef(members, member)) this.#gone.add(refKey(member));
+      for (const member of participants(before))
+        if (!hasRef(members, member)) this.#gone.add(refKey(member));
     }
     this.#transactions.endView();
     const over = this.engine.endView();
@@ -330,9 +339,13 @@ export class ClusterNode {
     for (const slot of lost) this.keyspace.clearSlot(slot, null);
     this.#filled.clear();
     this.#learning.clear();
-    for (let slot = 0; slot < SLOT_COUNT; slot++) if (this.slots.isLearner(slot)) this.#learning.add(slot);
+    for (let slot = 0; slot < SLOT_COUNT; slot++)
+      if (this.slots.isLearner(slot)) this.#learning.add(slot);
     this.peers.setMembers(members);
-    this.#log.info({ epoch: view.epoch, members: members.map(refKey), settled: living(view).length }, 'view adopted');
+    this.#log.info(
+      { epoch: view.epoch, members: members.map(refKey), settled: living(view).length },
+      'view adopted',
+    );
     this.engine.beginView(over);
     for (const peer of this.peers.all()) this.#confirmTo(peer);
     this.fill.restart();
@@ -419,7 +432,11 @@ export class ClusterNode {
     switch (frame.type) {
       case FrameType.Run:
         hostRun(
-          { clock: this.#env.platform.clock, prepare: this.#env.prepare, submit: (task) => this.engine.submit(task) },
+          {
+            clock: this.#env.platform.clock,
+            prepare: this.#env.prepare,
+            submit: (task) => this.engine.submit(task),
+          },
           frame,
           stream,
         );
@@ -456,7 +473,12 @@ export class ClusterNode {
       peer.heardAtMs = this.#env.platform.clock.monotonicMs();
     }
     const key = refKey(from);
-    if ((flags & HeartbeatFlag.Filled) === 0 || frame.epoch !== this.#epoch || this.#filled.has(key)) return;
+    if (
+      (flags & HeartbeatFlag.Filled) === 0 ||
+      frame.epoch !== this.#epoch ||
+      this.#filled.has(key)
+    )
+      return;
     this.#filled.add(key);
     void this.membership.plan();
   }

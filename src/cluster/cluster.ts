@@ -72,15 +72,19 @@ export class Cluster {
    */
   async start(ports: { port: number; httpPort: number }): Promise<void> {
     const { store, platform, links } = this.#env;
-    this.#listener = await platform.transport.listen({ host: links.bind, port: links.port }, (connection) => {
-      if (this.#life === null) connection.destroy();
-      else this.#life.accept(connection);
-    });
+    this.#listener = await platform.transport.listen(
+      { host: links.bind, port: links.port },
+      (connection) => {
+        if (this.#life === null) connection.destroy();
+        else this.#life.accept(connection);
+      },
+    );
     this.#ports = { ...ports, linkPort: this.#listener.port };
     this.#clusterId = await this.#prepare(store);
     if (this.#stopped) return;
-    this.#loads = store.loads();
-    await this.#newLife();
+    const loads = store.loads();
+    this.#loads = loads;
+    await new Promise<void>((resolve) => void this.#live(loads, resolve));
   }
 
   /** Leaves gently: gives the lease up, so that the others take over at once. */
@@ -117,35 +121,39 @@ export class Cluster {
     }
   }
 
-  async #newLife(): Promise<void> {
+  /** One life after the other. `onFirst` is told when the first one stands. */
+  async #live(loads: LoadPool, onFirst: () => void): Promise<void> {
     while (!this.#stopped) {
-      const incarnation = this.#env.platform.random.id();
-      const life: ClusterNode = new ClusterNode(
-        { ...this.#env, loads: this.#loads!, onExpelled: (reason) => this.#onExpelled(life, reason) },
-        this.#member(incarnation),
+      let expelled: (reason: string) => void = () => undefined;
+      const over = new Promise<string>((resolve) => {
+        expelled = resolve;
+      });
+      const self = this.#member(this.#env.platform.random.id());
+      const life = new ClusterNode(
+        { ...this.#env, loads, onExpelled: (reason) => expelled(reason) },
+        self,
         this.#clusterId,
       );
       this.#life = life;
       try {
-        await life.start();
-        return;
+        await Promise.race([life.start().then(onFirst), over]);
+        const reason = await over;
+        this.expulsions++;
+        this.#trouble = `starting anew: ${reason}`;
+        this.#env.log.error(
+          { reason },
+          'this life of the node is over; it starts anew with an empty memory',
+        );
       } catch (error) {
         this.#trouble = error instanceof Error ? error.message : String(error);
         this.#env.log.warn({ err: error }, 'this node could not join yet');
-        this.#life = null;
-        await life.stop(false);
-        await sleep(this.#env.platform.timers, RESTART_MS);
       }
+      // Stopped from outside: `stop` has taken this life over.
+      if (this.#life !== life) return;
+      this.#life = null;
+      await life.stop(false);
+      await sleep(this.#env.platform.timers, RESTART_MS);
     }
-  }
-
-  #onExpelled(life: ClusterNode, reason: string): void {
-    if (this.#life !== life || this.#stopped) return;
-    this.expulsions++;
-    this.#trouble = `starting anew: ${reason}`;
-    this.#env.log.error({ reason }, 'this life of the node is over; it starts anew with an empty memory');
-    this.#life = null;
-    void life.stop(false).then(() => this.#newLife());
   }
 
   // ---------------------------------------------------------------- the server's Router
@@ -218,7 +226,9 @@ export class Cluster {
   waitForReplicas(): number {
     const life = this.#life;
     if (life?.view === null || life === null) return 0;
-    const others = living(life.view).filter((m) => !sameRef(m, life.self) && life.peers.get(m)?.up === true);
+    const others = living(life.view).filter(
+      (m) => !sameRef(m, life.self) && life.peers.get(m)?.up === true,
+    );
     return Math.min(others.length, life.view.replicas - 1);
   }
 
@@ -257,13 +267,17 @@ export class Cluster {
     if (life === null) return [this.#trouble];
     const problems: string[] = [];
     const { view } = life;
-    if (view === null || !hasRef(participants(view), life.self)) return ['joining: not yet in a view'];
+    if (view === null || !hasRef(participants(view), life.self))
+      return ['joining: not yet in a view'];
     if (!life.settled) problems.push(`joining: being filled, ${life.learning} slots to go`);
     if (!life.lease.valid) {
-      const reads = life.outage.readsWithoutLease() ? 'serving reads of cached keys only' : 'serving nothing';
+      const reads = life.outage.readsWithoutLease()
+        ? 'serving reads of cached keys only'
+        : 'serving nothing';
       problems.push(`no lease: the database is not reachable; ${reads}`);
     }
-    if (life.engine.lane.down) problems.push('no lane: writes are refused until the database is back');
+    if (life.engine.lane.down)
+      problems.push('no lane: writes are refused until the database is back');
     if (!life.slots.allActive) problems.push('some slots wait for the nodes that held them before');
     for (const member of living(view)) {
       if (sameRef(member, life.self) || life.peers.get(member)?.up === true) continue;

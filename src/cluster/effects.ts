@@ -10,7 +10,17 @@ import type { FloorChange } from '../storage/postgres/store.ts';
 import { type FrameReader, FrameWriter } from './wire.ts';
 
 /** Append only: these numbers are on the wire. */
-const WireKind = { Put: 1, Delete: 2, Expire: 3, Drop: 4, Mark: 5, Fill: 6, Flush: 7, Begin: 8, Filled: 9 } as const;
+const WireKind = {
+  Put: 1,
+  Delete: 2,
+  Expire: 3,
+  Drop: 4,
+  Mark: 5,
+  Fill: 6,
+  Flush: 7,
+  Begin: 8,
+  Filled: 9,
+} as const;
 
 const ALL_DATABASES = 255;
 
@@ -55,7 +65,9 @@ export function encodeEffects(effects: readonly OwnerEffect[]): Buffer {
 }
 
 export function flushEffects(floors: readonly FloorChange[]): OwnerEffect[] {
-  return floors.flatMap(({ slots, db }) => slots.map((slot) => ({ kind: 'flush' as const, slot, db })));
+  return floors.flatMap(({ slots, db }) =>
+    slots.map((slot) => ({ kind: 'flush' as const, slot, db })),
+  );
 }
 
 function encodeEffect(writer: FrameWriter, effect: OwnerEffect): void {
@@ -75,19 +87,29 @@ function encodeEffect(writer: FrameWriter, effect: OwnerEffect): void {
     case 'fill':
       header(writer, WireKind.Fill, effect);
       version(writer, effect);
-      writer.u8((effect.persistent ? 1 : 0) | (effect.dirty ? 2 : 0) | (effect.value === null ? 4 : 0));
+      writer.u8(
+        (effect.persistent ? 1 : 0) | (effect.dirty ? 2 : 0) | (effect.value === null ? 4 : 0),
+      );
       writer.f64(effect.expiresAtMs);
       return writer.str(effect.value ?? '');
     case 'begin':
       return header(writer, WireKind.Begin, { slot: effect.slot, db: 0, key: '' });
     case 'filled':
-      return header(writer, WireKind.Filled, { slot: effect.slot, db: effect.complete ? 1 : 0, key: '' });
+      return header(writer, WireKind.Filled, {
+        slot: effect.slot,
+        db: effect.complete ? 1 : 0,
+        key: '',
+      });
     case 'drop':
       return header(writer, WireKind.Drop, effect);
     case 'mark':
       return header(writer, WireKind.Mark, effect);
     case 'flush':
-      return header(writer, WireKind.Flush, { slot: effect.slot, db: effect.db ?? ALL_DATABASES, key: '' });
+      return header(writer, WireKind.Flush, {
+        slot: effect.slot,
+        db: effect.db ?? ALL_DATABASES,
+        key: '',
+      });
   }
 }
 
@@ -125,7 +147,17 @@ function decodeEffect(frame: FrameReader): OwnerEffect {
       const seq = frame.u53();
       const persistent = frame.u8() === 1;
       const expiresAtMs = frame.f64();
-      return { kind: 'put', slot, db, key, epoch, seq, persistent, expiresAtMs, value: frame.str() };
+      return {
+        kind: 'put',
+        slot,
+        db,
+        key,
+        epoch,
+        seq,
+        persistent,
+        expiresAtMs,
+        value: frame.str(),
+      };
     }
     case WireKind.Delete:
     case WireKind.Expire: {

@@ -81,7 +81,10 @@ const SWEEP_MS = 50;
 const PARKED_MAX = 50_000;
 
 const OUTCOME_UNKNOWN = encodeError(
-  new ReplyError('UNKNOWN', 'outcome unknown: the write was not confirmed in time; it may or may not have been applied'),
+  new ReplyError(
+    'UNKNOWN',
+    'outcome unknown: the write was not confirmed in time; it may or may not have been applied',
+  ),
 );
 const NOT_DONE_IN_TIME = encodeError(
   new ReplyError('NOTDONE', 'the command could not be run within its time; nothing was changed'),
@@ -96,7 +99,10 @@ const STORE_DOWN = encodeError(
   new ReplyError('STOREDOWN', 'the database is not reachable; nothing was changed'),
 );
 const VALUE_TOO_LONG = encodeError(
-  new ReplyError('ERR', 'string exceeds maximum allowed size (value-bytes-max); nothing was changed'),
+  new ReplyError(
+    'ERR',
+    'string exceeds maximum allowed size (value-bytes-max); nothing was changed',
+  ),
 );
 
 export class Engine {
@@ -148,7 +154,8 @@ export class Engine {
     const p = task.prepared;
     if (this.#stopped) return task.onNotDone();
     if (!this.#isMine(p)) {
-      if (p.slot === MANY_SLOTS && this.#env.slots.isPrimary(slotOf(p.keys[0]!))) return this.#env.lead(task);
+      if (p.slot === MANY_SLOTS && this.#env.slots.isPrimary(slotOf(p.keys[0]!)))
+        return this.#env.lead(task);
       return task.onNotDone();
     }
     if (!this.#mayRun(p)) return this.#park(task);
@@ -182,9 +189,15 @@ export class Engine {
   }
 
   #park(task: Task): void {
-    if (this.#parked.length + this.gates.parked >= PARKED_MAX) return task.onReply(TOO_MUCH_PENDING, '');
+    if (this.#parked.length + this.gates.parked >= PARKED_MAX)
+      return task.onReply(TOO_MUCH_PENDING, '');
     // Nothing can be written while the database is away: say so now rather than at the deadline.
-    if (task.prepared.writes && this.lane.down && !this.#env.lease.valid && this.#isPersistent(task.prepared)) {
+    if (
+      task.prepared.writes &&
+      this.lane.down &&
+      !this.#env.lease.valid &&
+      this.#isPersistent(task.prepared)
+    ) {
       return task.onReply(STORE_DOWN, '');
     }
     this.#parked.push(task);
@@ -232,7 +245,8 @@ export class Engine {
 
   #run(task: Task): void {
     const p = task.prepared;
-    if (this.#env.platform.clock.monotonicMs() > task.deadlineMs) return task.onReply(NOT_DONE_IN_TIME, '');
+    if (this.#env.platform.clock.monotonicMs() > task.deadlineMs)
+      return task.onReply(NOT_DONE_IN_TIME, '');
     const set = this.workingSet(p.slot);
     const outcome = p.run(set);
     if (outcome.failed || !set.changed) return this.#answer(task, outcome.reply);
@@ -250,7 +264,8 @@ export class Engine {
     if (this.lane.down && effects.some((effect) => effect.persistent)) return STORE_DOWN;
     if (this.#pending.size >= this.#env.limits.pendingMax) return TOO_MUCH_PENDING;
     for (const effect of effects) {
-      if (effect.value !== null && effect.value.length > this.#env.limits.valueBytesMax) return VALUE_TOO_LONG;
+      if (effect.value !== null && effect.value.length > this.#env.limits.valueBytesMax)
+        return VALUE_TOO_LONG;
       if (this.#targetsOf(effect.slot).some((stream) => stream.congested)) return TOO_MUCH_PENDING;
     }
     return p.needsMemory && !this.#env.ensureMemory() ? OUT_OF_MEMORY : null;
@@ -386,7 +401,8 @@ export class Engine {
     const { effects, foreign = [], floors = [] } = request;
     const toStore = request.toStore !== false;
     const persistent =
-      toStore && (floors.length > 0 || [...effects, ...foreign].some((effect) => effect.persistent));
+      toStore &&
+      (floors.length > 0 || [...effects, ...foreign].some((effect) => effect.persistent));
     const op = new Op({
       ...request,
       no: ++this.#lastOpNo,
@@ -490,6 +506,10 @@ export class Engine {
     if (op.persistent) this.lane.enqueue(op);
     else if (!op.held) this.#complete(op);
     else op.onConfirmed?.();
+    this.#releaseDependents(op);
+  }
+
+  #releaseDependents(op: Op): void {
     const { dependents } = op;
     op.dependents = null;
     if (dependents !== null) for (const next of dependents) this.#onConfirmed(next);
@@ -547,6 +567,8 @@ export class Engine {
     for (const op of doomed) this.#pending.delete(op.no);
     this.dropEverywhere(places);
     for (const op of doomed) this.#finish(op, { kind: 'failed', reason });
+    // What had to come after them in their slots need not wait any more.
+    for (const op of doomed) this.#releaseDependents(op);
     for (const stream of this.#streams.values()) stream.settled();
   }
 
@@ -577,7 +599,17 @@ export class Engine {
       const value = entry?.value ?? null;
       const expiresAtMs = value === null ? 0 : entry!.expiresAtMs;
       const kind = value === null ? 'delete' : 'put';
-      effects.push({ kind, slot, db, key, value, expiresAtMs, persistent: false, epoch: 0, seq: 0 });
+      effects.push({
+        kind,
+        slot,
+        db,
+        key,
+        value,
+        expiresAtMs,
+        persistent: false,
+        epoch: 0,
+        seq: 0,
+      });
     }
     const slots = [...new Set(effects.map(({ slot }) => slot))];
     this.begin({ effects, slots, deadlineMs: Infinity, settle: then });
@@ -629,7 +661,17 @@ export class Engine {
     const parts = new Map<OutStream, OwnerEffect[]>();
     for (const { slot, db, key, value, expiresAtMs, epoch, seq } of rows) {
       const marks = { persistent: true, dirty: false };
-      const effect: Fill = { kind: 'fill', slot, db, key, value, expiresAtMs, epoch, seq, ...marks };
+      const effect: Fill = {
+        kind: 'fill',
+        slot,
+        db,
+        key,
+        value,
+        expiresAtMs,
+        epoch,
+        seq,
+        ...marks,
+      };
       for (const stream of this.#targetsOf(slot)) {
         // A fill is only a help: a link that has enough to do, or is down, is spared.
         if (stream.congested || stream.peer?.up !== true) continue;
@@ -670,7 +712,9 @@ export class Engine {
     const group = this.#env.slots.group(slot);
     let targets = this.#targets.get(group);
     if (targets === undefined) {
-      const others = [...group.owners, ...group.learners].filter((m) => !sameRef(m, this.#env.self));
+      const others = [...group.owners, ...group.learners].filter(
+        (m) => !sameRef(m, this.#env.self),
+      );
       assert(!hasRef(others, this.#env.self), 'a node replicates to itself');
       targets = others.map((member) => this.streamTo(member));
       this.#targets.set(group, targets);
@@ -694,10 +738,13 @@ export class Engine {
     const unsettled: Op[] = [];
     for (const op of ops) {
       for (const effect of op.effects) this.#env.replica.unsettle(effect, op.no);
-      if (op.floors.length > 0) for (const slot of op.floors[0]!.slots) this.#env.slots.setComplete(slot, false);
+      if (op.floors.length > 0)
+        for (const slot of op.floors[0]!.slots) this.#env.slots.setComplete(slot, false);
       if (op.finished || (op.entered && op.persistent)) continue;
-      if (op.persistent || op.effects.length === 0) op.finish(VOID);
-      else unsettled.push(op);
+      // Only what has no row at all can be finished from memory.
+      const memoryOnly = op.effects.length > 0 && op.effects.every((effect) => !effect.persistent);
+      if (memoryOnly && op.foreign.length === 0) unsettled.push(op);
+      else op.finish(VOID);
     }
     this.#env.replica.adopt();
     this.lane.adopt();
@@ -730,7 +777,8 @@ export class Engine {
     const over = { tasks: this.gates.clear().concat(this.#parked), waiters: this.loader.adopt() };
     this.#parked = [];
     for (const task of over.tasks) task.onNotDone();
-    for (const waiter of over.waiters) waiter(new ReplyError('NOTDONE', 'this node is leaving the cluster; nothing was changed'));
+    for (const waiter of over.waiters)
+      waiter(new ReplyError('NOTDONE', 'this node is leaving the cluster; nothing was changed'));
     for (const op of [...this.#pending.values()]) op.finish({ kind: 'unknown' });
     this.#pending.clear();
   }
@@ -758,7 +806,9 @@ function nothing(): void {
 }
 
 function refusedByStore(reason: string): string {
-  return encodeError(new ReplyError('STOREFAIL', `the database refused the write (${reason}); nothing was changed`));
+  return encodeError(
+    new ReplyError('STOREFAIL', `the database refused the write (${reason}); nothing was changed`),
+  );
 }
 
 /** Every key of a command with its database and slot. */

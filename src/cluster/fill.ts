@@ -105,7 +105,18 @@ export class Fill {
           const { value, expiresAtMs, epoch, seq, persistent, dirty } = entry;
           // A key being deleted: the learner has that effect already, or the key is not there at all.
           if (value === null && dirty !== 0) continue;
-          effects.push({ kind: 'fill', slot, db, key, value, expiresAtMs, epoch, seq, persistent, dirty: dirty !== 0 });
+          effects.push({
+            kind: 'fill',
+            slot,
+            db,
+            key,
+            value,
+            expiresAtMs,
+            epoch,
+            seq,
+            persistent,
+            dirty: dirty !== 0,
+          });
           bytes += 64 + key.length + (value?.length ?? 0);
         }
       }

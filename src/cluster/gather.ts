@@ -83,7 +83,9 @@ export class Gather {
     rpc.handle(Method.CountKeys, (_from, body) => this.#countHere((body as { db: number }).db));
     rpc.handle(Method.ScanSlots, (_from, body) => this.#pageHere(body as PageRequest));
     rpc.handle(Method.RandomKey, (_from, body) => this.#randomHere((body as { db: number }).db));
-    rpc.handle(Method.Flush, (_from, body) => this.#flushHere(body as { db: number | null; epoch: number }));
+    rpc.handle(Method.Flush, (_from, body) =>
+      this.#flushHere(body as { db: number | null; epoch: number }),
+    );
   }
 
   async countKeys(db: number): Promise<number> {
@@ -113,7 +115,13 @@ export class Gather {
     const limit = this.#env.keysLimit();
     let cursor = '0';
     do {
-      const step = await this.scan({ db, cursor, count: STEP_KEYS_MAX, match: pattern, type: null });
+      const step = await this.scan({
+        db,
+        cursor,
+        count: STEP_KEYS_MAX,
+        match: pattern,
+        type: null,
+      });
       for (const key of step.keys) found.push(key);
       if (found.length > limit) {
         throw new ReplyError('ERR', `more than ${limit} keys match (keys-limit); use SCAN`);
@@ -127,8 +135,13 @@ export class Gather {
     const found: string[] = [];
     let position: Position = { slot, hash: -1 };
     while (position.slot === slot && found.length < limit) {
-      const page = await this.#page({ ...position, db: 0, count: Math.min(limit - found.length, STEP_KEYS_MAX) });
-      for (const [key] of page.keys) if (slotOf(key) === slot && found.length < limit) found.push(key);
+      const page = await this.#page({
+        ...position,
+        db: 0,
+        count: Math.min(limit - found.length, STEP_KEYS_MAX),
+      });
+      for (const [key] of page.keys)
+        if (slotOf(key) === slot && found.length < limit) found.push(key);
       position = page.next;
     }
     return found;
@@ -139,7 +152,9 @@ export class Gather {
     const owners = [...this.#env.primaries()];
     while (owners.length > 0) {
       const [owner] = owners.splice(this.#env.platform.random.below(owners.length), 1);
-      const key = await this.#ask<string | null>(owner!, Method.RandomKey, { db }, () => this.#randomHere(db));
+      const key = await this.#ask<string | null>(owner!, Method.RandomKey, { db }, () =>
+        this.#randomHere(db),
+      );
       if (key !== null) return key;
     }
     return null;
@@ -158,7 +173,10 @@ export class Gather {
       } catch (error) {
         if (!(error instanceof CallFailed)) throw error;
         if (platform.clock.monotonicMs() > deadlineMs) {
-          throw new ReplyError('UNKNOWN', 'outcome unknown: not every node confirmed; some keys may be deleted already');
+          throw new ReplyError(
+            'UNKNOWN',
+            'outcome unknown: not every node confirmed; some keys may be deleted already',
+          );
         }
       }
       await sleep(platform.timers, RETRY_MS);
@@ -172,7 +190,12 @@ export class Gather {
     return this.#clear(Promise.all(asked));
   }
 
-  async #ask<T>(owner: NodeRef, method: Method, body: unknown, here: () => Promise<T> | T): Promise<T> {
+  async #ask<T>(
+    owner: NodeRef,
+    method: Method,
+    body: unknown,
+    here: () => Promise<T> | T,
+  ): Promise<T> {
     if (sameRef(owner, this.#env.self)) return here();
     const deadlineMs = this.#env.platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
     return (await this.#env.rpc.call(this.#env.peers.get(owner), method, body, deadlineMs)) as T;
@@ -184,7 +207,10 @@ export class Gather {
       return await work;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      throw new ReplyError('STOREDOWN', `the database could not be asked (${error.message}); nothing was changed`);
+      throw new ReplyError(
+        'STOREDOWN',
+        `the database could not be asked (${error.message}); nothing was changed`,
+      );
     }
   }
 
@@ -197,11 +223,16 @@ export class Gather {
       try {
         if (primary === undefined) throw new CallFailed('the slot has no owner', false);
         const here = this.#knows(request.slot) ? this.#env.self : primary;
-        return await this.#clear(this.#ask(here, Method.ScanSlots, request, () => this.#pageHere(request)));
+        return await this.#clear(
+          this.#ask(here, Method.ScanSlots, request, () => this.#pageHere(request)),
+        );
       } catch (error) {
         if (!(error instanceof CallFailed)) throw error;
         if (platform.clock.monotonicMs() > deadlineMs) {
-          throw new ReplyError('NOTDONE', 'the owners of some keys could not be reached in time; nothing was changed');
+          throw new ReplyError(
+            'NOTDONE',
+            'the owners of some keys could not be reached in time; nothing was changed',
+          );
         }
       }
       await sleep(platform.timers, RETRY_MS);
@@ -211,7 +242,8 @@ export class Gather {
   // ---------------------------------------------------------------- this node's part
 
   #requireActive(): void {
-    if (!this.#env.slots.allActive || !this.#env.mayServe()) throw new CallFailed('not active yet', false);
+    if (!this.#env.slots.allActive || !this.#env.mayServe())
+      throw new CallFailed('not active yet', false);
   }
 
   async #countHere(db: number): Promise<number> {
@@ -221,7 +253,10 @@ export class Gather {
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       if (slots.isPrimary(slot) && !slots.isComplete(slot)) unread.push(slot);
     }
-    const inMemory = keyspace.dbKeyCount(db, (slot) => slots.isPrimary(slot) && slots.isComplete(slot));
+    const inMemory = keyspace.dbKeyCount(
+      db,
+      (slot) => slots.isPrimary(slot) && slots.isComplete(slot),
+    );
     if (unread.length === 0) return inMemory;
     // Keys without a row are only in memory.
     let memoryOnly = 0;
@@ -267,13 +302,24 @@ export class Gather {
   }
 
   /** A slot that is only partly in memory: the table's keys, corrected by what memory knows better. */
-  async #mergedPage(db: number, at: Position, count: number, keys: [string, string][]): Promise<Position> {
+  async #mergedPage(
+    db: number,
+    at: Position,
+    count: number,
+    keys: [string, string][],
+  ): Promise<Position> {
     const { keyspace, loads, time } = this.#env;
     const nowMs = time.nowMs();
     const known = new Map<string, string>();
     let after: string | null = null;
     for (;;) {
-      const rows: { key: string }[] = await loads.keys({ slot: at.slot, db, after, limit: TABLE_PAGE, nowMs });
+      const rows: { key: string }[] = await loads.keys({
+        slot: at.slot,
+        db,
+        after,
+        limit: TABLE_PAGE,
+        nowMs,
+      });
       for (const { key } of rows) known.set(key, 'string');
       if (rows.length < TABLE_PAGE) break;
       after = rows.at(-1)!.key;
@@ -290,7 +336,8 @@ export class Gather {
     for (let i = 0; i < ordered.length; i++) {
       const { key, hash } = ordered[i]!;
       // Keys of one hash go out together: the position is just the hash.
-      if (i >= count && hash !== ordered[i - 1]!.hash) return { slot: at.slot, hash: ordered[i - 1]!.hash };
+      if (i >= count && hash !== ordered[i - 1]!.hash)
+        return { slot: at.slot, hash: ordered[i - 1]!.hash };
       keys.push([key, known.get(key)!]);
     }
     return { slot: at.slot + 1, hash: -1 };
@@ -336,7 +383,10 @@ export class Gather {
 
 function flushError(outcome: Exclude<OpOutcome, { kind: 'done' }>): Error {
   if (outcome.kind === 'failed') {
-    return new ReplyError('STOREFAIL', `the database refused the flush (${outcome.reason}); keys of other nodes may be deleted`);
+    return new ReplyError(
+      'STOREFAIL',
+      `the database refused the flush (${outcome.reason}); keys of other nodes may be deleted`,
+    );
   }
   return new CallFailed('the flush was not confirmed', outcome.kind === 'unknown');
 }

@@ -333,4 +333,3 @@ function add(rows: RowChange[], places: Map<string, number>, effect: Effect): vo
     rows[place] = effect;
   }
 }
-

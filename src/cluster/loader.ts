@@ -137,7 +137,13 @@ export class Loader {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       for (const load of batch) {
-        this.#finish(load, new ReplyError('STOREDOWN', `the key could not be read from the database (${reason}); nothing was changed`));
+        this.#finish(
+          load,
+          new ReplyError(
+            'STOREDOWN',
+            `the key could not be read from the database (${reason}); nothing was changed`,
+          ),
+        );
       }
       return;
     }
@@ -169,7 +175,8 @@ export class Loader {
     this.legacyFetches++;
     const answer = await this.#env.legacy.fetch(key);
     if (this.#isStale(load)) return this.#finish(load, null);
-    if (answer.kind === 'absent') return this.#rememberAbsence(load, Math.max(answer.ttlMs, ABSENCE_MS));
+    if (answer.kind === 'absent')
+      return this.#rememberAbsence(load, Math.max(answer.ttlMs, ABSENCE_MS));
     if (answer.kind === 'failed') {
       const text = `the key is not in the database, and the legacy source failed: ${answer.reason}; nothing was changed`;
       return this.#finish(load, new ReplyError('LEGACYDOWN', text));

@@ -132,7 +132,8 @@ export class Membership {
 
   /** A peer handed us a view that is committed. Taken at once when it is the next one. */
   hear(view: View): void {
-    if (view.epoch === this.#epoch + 1 && this.#view !== null && this.#catchingUp === null) this.#adopt(view);
+    if (view.epoch === this.#epoch + 1 && this.#view !== null && this.#catchingUp === null)
+      this.#adopt(view);
     else this.hearOf(view.epoch);
   }
 
@@ -202,7 +203,8 @@ export class Membership {
       const key = refKey(info);
       listed.add(key);
       const seen = this.#observed.get(key);
-      if (seen?.counter !== info.counter) this.#observed.set(key, { counter: info.counter, sinceMs: nowMs });
+      if (seen?.counter !== info.counter)
+        this.#observed.set(key, { counter: info.counter, sinceMs: nowMs });
     }
     for (const key of this.#observed.keys()) if (!listed.has(key)) this.#observed.delete(key);
   }
@@ -213,7 +215,8 @@ export class Membership {
       this.#env.onExpelled(error.message);
       return;
     }
-    if (!this.storeUnreachable) this.#env.log.warn({ err: error }, 'the lease could not be renewed');
+    if (!this.storeUnreachable)
+      this.#env.log.warn({ err: error }, 'the lease could not be renewed');
     this.storeUnreachable = true;
     const session = this.#leaseSession;
     this.#leaseSession = null;
@@ -248,7 +251,11 @@ export class Membership {
     const before = this.#view;
     this.#view = view;
     const { self } = this.#env;
-    if (before !== null && hasRef(participants(before), self) && !hasRef(participants(view), self)) {
+    if (
+      before !== null &&
+      hasRef(participants(before), self) &&
+      !hasRef(participants(view), self)
+    ) {
       this.#env.onExpelled('removed by the other nodes');
       return;
     }
@@ -282,7 +289,10 @@ export class Membership {
     const removals = remove.map((ref) => ({ ref, counter: this.#counterOf(ref) }));
     const control = await this.#openControl();
     await control.propose({ view: next, removals });
-    log.info({ epoch: next.epoch, removed: remove.map(refKey), members: next.coming.map(refKey) }, 'view proposed');
+    log.info(
+      { epoch: next.epoch, removed: remove.map(refKey), members: next.coming.map(refKey) },
+      'view proposed',
+    );
     if (this.#stopped) return;
     if (this.#epoch === next.epoch - 1) this.#adopt(next);
     if (!this.#stopped) this.#env.announce(next);

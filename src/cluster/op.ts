@@ -75,7 +75,7 @@ export class Op {
     touched: readonly string[];
     persistent: boolean;
     deadlineMs: number;
-    settle(outcome: OpOutcome): void;
+    settle: (outcome: OpOutcome) => void;
     onOverdue?: () => void;
     onLate?: (outcome: OpOutcome) => void;
   }) {

@@ -5,13 +5,7 @@
 import type { Connection } from '../platform/transport.ts';
 import type { TimerHandle } from '../platform/clock.ts';
 import type { Member, NodeRef } from '../storage/postgres/store.ts';
-import {
-  FrameStream,
-  type LinkEnv,
-  readHello,
-  refuseHello,
-  writeHello,
-} from './link.ts';
+import { FrameStream, type LinkEnv, readHello, refuseHello, writeHello } from './link.ts';
 import { refKey, sameRef } from './view.ts';
 import { type FrameReader, FrameType, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN } from './wire.ts';
 

@@ -69,7 +69,10 @@ export class Replica {
     assert(seq === state.lastSeq + 1, 'effects are missing from a stream');
     for (const effect of decodeEffects(frame)) {
       const primary = this.#env.slots.primaryOf(effect.slot);
-      assert(primary !== undefined && sameRef(primary, from), 'effects from a node that is no primary');
+      assert(
+        primary !== undefined && sameRef(primary, from),
+        'effects from a node that is no primary',
+      );
       this.#apply(state, seq, effect);
     }
     state.lastSeq = seq;
@@ -101,7 +104,8 @@ export class Replica {
    */
   adopt(): void {
     for (const state of this.#streams.values()) {
-      for (let i = state.head; i < state.marks.length; i++) this.unsettle(state.marks[i]!, state.marks[i]!.seq);
+      for (let i = state.head; i < state.marks.length; i++)
+        this.unsettle(state.marks[i]!, state.marks[i]!.seq);
     }
     this.#streams.clear();
   }
@@ -204,6 +208,7 @@ export class Replica {
       }
       case 'drop':
         keyspace.remove(slot, db, key);
+        slots.setComplete(slot, false);
         slots.changes[slot]!++;
     }
   }

@@ -21,6 +21,7 @@ import { encodeError } from '../resp/reply.ts';
 import type { Engine } from './engine.ts';
 import { MANY_SLOTS, type Prepared } from './execute.ts';
 import type { Lease } from './lease.ts';
+import { keyId } from './op.ts';
 import type { Peer, Peers } from './peers.ts';
 import { type RunReply, writeRun } from './runs.ts';
 import { slotOf } from './slot.ts';
@@ -59,14 +60,18 @@ const ROUNDS_MAX = 6;
 const RUN_MAX = 1000;
 
 const NOT_DONE = encodeError(
-  new ReplyError('NOTDONE', 'the primary of the key could not be reached in time; nothing was changed'),
+  new ReplyError(
+    'NOTDONE',
+    'the primary of the key could not be reached in time; nothing was changed',
+  ),
 );
 const UNKNOWN = encodeError(
-  new ReplyError('UNKNOWN', 'outcome unknown: the primary was lost after the write was sent; it may or may not have been applied'),
+  new ReplyError(
+    'UNKNOWN',
+    'outcome unknown: the primary was lost after the write was sent; it may or may not have been applied',
+  ),
 );
-const JOINING = encodeError(
-  new ReplyError('LOADING', 'Ringfence is joining the cluster'),
-);
+const JOINING = encodeError(new ReplyError('LOADING', 'Ringfence is joining the cluster'));
 const PEER_CONGESTED = encodeError(
   new ReplyError('BUSY', 'too much is waiting for the primary of the key; nothing was changed'),
 );
@@ -233,7 +238,8 @@ export class Router {
       const reply = this.#readHere(prepared);
       if (reply !== undefined) return reply;
     }
-    if (this.#env.slots.primaryOf(prepared.slot === MANY_SLOTS ? 0 : prepared.slot) === undefined) return JOINING;
+    if (this.#env.slots.primaryOf(prepared.slot === MANY_SLOTS ? 0 : prepared.slot) === undefined)
+      return JOINING;
     const deadlineMs = this.#env.platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
     let returned: string | null = null;
     let inside = true;
@@ -248,14 +254,16 @@ export class Router {
 
   #nothingBefore(order: Order, slot: number): boolean {
     if (order.open === 0) return true;
-    return slot !== MANY_SLOTS && !order.several && order.queue.length === 0 && !order.chains.has(slot);
+    return (
+      slot !== MANY_SLOTS && !order.several && order.queue.length === 0 && !order.chains.has(slot)
+    );
   }
 
   // ---------------------------------------------------------------- local reads
 
   /** The reply from this node's memory, when every key is here, clean, and far from its expiry. */
   #readHere(p: Prepared): string | undefined {
-    const { lease, keyspace, time, clockBoundMs } = this.#env;
+    const { lease, keyspace, time, clockBoundMs, engine } = this.#env;
     if (!lease.valid && !this.#env.readsWithoutLease()) return undefined;
     const keys = p.keys;
     const soonMs = time.nowMs() + clockBoundMs;
@@ -263,12 +271,14 @@ export class Router {
       const key = keys[i]!;
       const slot = p.slot === MANY_SLOTS ? slotOf(key) : p.slot;
       if (!this.#env.slots.isOwner(slot)) return undefined;
+      // Held for a transaction: elsewhere the key is marked dirty, here its gate is what counts.
+      if (!engine.gates.empty && engine.gates.blocks(keyId(p.db, key))) return undefined;
       const entry = keyspace.find(slot, p.db, key);
       if (entry === undefined || entry.value === null || entry.dirty !== 0) return undefined;
       if (entry.expiresAtMs !== 0 && entry.expiresAtMs <= soonMs) return undefined;
     }
     if (p.refs !== undefined) return undefined;
-    const set = this.#env.engine.workingSet(p.slot);
+    const set = engine.workingSet(p.slot);
     const { reply } = p.run(set);
     return set.changed ? undefined : reply;
   }

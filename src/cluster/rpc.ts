@@ -71,13 +71,20 @@ export class Rpc {
   }
 
   /** Rejects with a ReplyError that the peer sent, or a CallFailed. */
-  call(peer: Peer | undefined, method: Method, body: unknown, deadlineMs: number): Promise<unknown> {
+  call(
+    peer: Peer | undefined,
+    method: Method,
+    body: unknown,
+    deadlineMs: number,
+  ): Promise<unknown> {
     const stream = peer?.stream;
     if (peer === undefined || stream === null || stream === undefined) {
       return Promise.reject(new CallFailed('the link to the peer is down', false));
     }
     if (this.#waiting.size >= WAITING_MAX) {
-      return Promise.reject(new ReplyError('BUSY', 'too many questions to other nodes are open; nothing was changed'));
+      return Promise.reject(
+        new ReplyError('BUSY', 'too many questions to other nodes are open; nothing was changed'),
+      );
     }
     const id = ++this.#lastId;
     const writer = stream.begin(FrameType.Call);

@@ -151,7 +151,13 @@ class HostedTask extends Task {
   submitted = false;
   answered = false;
 
-  constructor(run: HostedRun, index: number, prepared: Prepared, deadlineMs: number, wantVersions: boolean) {
+  constructor(
+    run: HostedRun,
+    index: number,
+    prepared: Prepared,
+    deadlineMs: number,
+    wantVersions: boolean,
+  ) {
     super(prepared, deadlineMs, wantVersions);
     this.#run = run;
     this.#index = index;

@@ -11,7 +11,15 @@
 import type { NodeRef, View } from '../storage/postgres/store.ts';
 import { assert } from './assert.ts';
 import { SLOT_COUNT } from './slot.ts';
-import { type Group, hasRef, participants, type Placement, place, refKey, sameRef } from './view.ts';
+import {
+  type Group,
+  hasRef,
+  participants,
+  type Placement,
+  place,
+  refKey,
+  sameRef,
+} from './view.ts';
 
 /** Bits of a slot's role. */
 export const Role = {
@@ -188,9 +196,9 @@ function mergeHolders(
   alive: readonly string[],
 ): Holders {
   let byBefore = merged.get(older);
-  if (byBefore === undefined) merged.set(older, (byBefore = new Map()));
+  if (byBefore === undefined) merged.set(older, (byBefore = new Map<Group, Map<Group, Holders>>()));
   let byAfter = byBefore.get(before);
-  if (byAfter === undefined) byBefore.set(before, (byAfter = new Map()));
+  if (byAfter === undefined) byBefore.set(before, (byAfter = new Map<Group, Holders>()));
   let holders = byAfter.get(after);
   if (holders === undefined) {
     holders = new Set(older);

@@ -106,7 +106,15 @@ export class Transactions {
   /** Leads a command of which this node has the first key. Answers through the task. */
   lead(task: Task): void {
     if (this.#led >= LED_MAX) {
-      task.onReply(encodeError(new ReplyError('BUSY', 'too many commands over several nodes are under way; nothing was changed')), '');
+      task.onReply(
+        encodeError(
+          new ReplyError(
+            'BUSY',
+            'too many commands over several nodes are under way; nothing was changed',
+          ),
+        ),
+        '',
+      );
       return;
     }
     this.#led++;
@@ -134,10 +142,18 @@ export class Transactions {
         const request: HoldRequest = { id, epoch, keys };
         const granted = sameRef(part.member, self)
           ? await this.#onHold(request, true)
-          : await this.#env.rpc.call(this.#env.peers.get(part.member), Method.Hold, request, task.deadlineMs);
+          : await this.#env.rpc.call(
+              this.#env.peers.get(part.member),
+              Method.Hold,
+              request,
+              task.deadlineMs,
+            );
         if (!sameRef(part.member, self)) lent.push(...(granted as Lent[]));
         if (platform.clock.monotonicMs() > task.deadlineMs) {
-          throw new ReplyError('NOTDONE', 'other commands held the keys for too long; nothing was changed');
+          throw new ReplyError(
+            'NOTDONE',
+            'other commands held the keys for too long; nothing was changed',
+          );
         }
         if (this.#env.epoch() !== epoch) throw new CallFailed('a new view came', false);
       }
@@ -216,7 +232,10 @@ export class Transactions {
   }
 
   /** Committed: every participant applies its part, and its hold ends. */
-  #handOut(held: { id: string; epoch: number; parts: readonly Part[] }, foreign: readonly Effect[]): void {
+  #handOut(
+    held: { id: string; epoch: number; parts: readonly Part[] },
+    foreign: readonly Effect[],
+  ): void {
     for (const { member, places } of held.parts) {
       const ids = new Set(places.map(({ db, key }) => keyId(db, key)));
       const effects = foreign.filter(({ db, key }) => ids.has(keyId(db, key)));
@@ -227,7 +246,12 @@ export class Transactions {
   }
 
   /** Sends until it is acknowledged, or the view in which it means something is over. */
-  #tell(member: Member, method: Method, body: { id: string; epoch?: number; effects?: readonly Effect[] }, epoch: number): void {
+  #tell(
+    member: Member,
+    method: Method,
+    body: { id: string; epoch?: number; effects?: readonly Effect[] },
+    epoch: number,
+  ): void {
     const { self, peers, rpc, platform } = this.#env;
     if (sameRef(member, self)) {
       this.#release(body.id);
@@ -250,7 +274,10 @@ export class Transactions {
   #onHold(request: HoldRequest, own = false): Promise<Lent[]> {
     const { slots } = this.#env;
     const places = request.keys.map(({ db, key }) => ({ slot: slotOf(key), db, key }));
-    if (request.epoch !== this.#env.epoch() || !places.every(({ slot }) => slots.isActivePrimary(slot))) {
+    if (
+      request.epoch !== this.#env.epoch() ||
+      !places.every(({ slot }) => slots.isActivePrimary(slot))
+    ) {
       return Promise.reject(new CallFailed('not the primary of these keys in this view', false));
     }
     return new Promise((resolve, reject) => {
@@ -277,7 +304,9 @@ export class Transactions {
     const { engine } = this.#env;
     if (granted.hold.released) return;
     const again = (): void => this.#prepare(id, granted, resolve, reject);
-    const missing = granted.places.filter(({ slot, db, key }) => engine.loader.isMissing(slot, db, key));
+    const missing = granted.places.filter(({ slot, db, key }) =>
+      engine.loader.isMissing(slot, db, key),
+    );
     if (missing.length > 0) {
       engine.loadAll(missing, (error) => {
         if (error === null) return again();
@@ -292,11 +321,20 @@ export class Transactions {
       return;
     }
     if (granted.own) return resolve([]);
-    this.#mark(granted, () => resolve(this.#lend(granted)), () => reject(new CallFailed('a new view came', false)));
+    this.#mark(
+      granted,
+      () => resolve(this.#lend(granted)),
+      () => reject(new CallFailed('a new view came', false)),
+    );
   }
 
   #mark(granted: Granted, marked: () => void, ended: () => void): void {
-    const notices = granted.places.map(({ slot, db, key }) => ({ kind: 'mark' as const, slot, db, key }));
+    const notices = granted.places.map(({ slot, db, key }) => ({
+      kind: 'mark' as const,
+      slot,
+      db,
+      key,
+    }));
     granted.marks = this.#env.engine.begin({
       effects: [],
       notices,
@@ -316,12 +354,26 @@ export class Transactions {
     return granted.places.map(({ slot, db, key }) => {
       const entry = keyspace.find(slot, db, key);
       const version = engine.nextVersion();
-      return { db, key, value: entry?.value ?? null, expiresAtMs: entry?.expiresAtMs ?? 0, ...version };
+      return {
+        db,
+        key,
+        value: entry?.value ?? null,
+        expiresAtMs: entry?.expiresAtMs ?? 0,
+        ...version,
+      };
     });
   }
 
   /** The leader's word that its batch is committed: these are the keys' values now. */
-  #onApply({ id, epoch, effects }: { id: string; epoch: number; effects: readonly Effect[] }): Promise<void> {
+  #onApply({
+    id,
+    epoch,
+    effects,
+  }: {
+    id: string;
+    epoch: number;
+    effects: readonly Effect[];
+  }): Promise<void> {
     const granted = this.#holds.get(id);
     // Applied already, or ended by a new view, which dropped the keys.
     if (granted === undefined || epoch !== this.#env.epoch()) return Promise.resolve();

@@ -89,7 +89,15 @@ export class Upkeep {
       slots.setComplete(slot, false);
       return;
     }
-    engine.change({ kind: 'delete', slot, db, key, value: null, expiresAtMs: 0, persistent: false });
+    engine.change({
+      kind: 'delete',
+      slot,
+      db,
+      key,
+      value: null,
+      expiresAtMs: 0,
+      persistent: false,
+    });
   }
 
   #mayExpire(): boolean {
@@ -101,7 +109,11 @@ export class Upkeep {
     const { keyspace, slots, engine, time } = this.#env;
     const wanted = (slot: number, entry: Entry): boolean =>
       entry.dirty === 0 && (entry.value === null || slots.isActivePrimary(slot));
-    for (const { slot, db, key, entry } of keyspace.takeExpired(time.nowMs(), EXPIRE_LIMIT, wanted)) {
+    for (const { slot, db, key, entry } of keyspace.takeExpired(
+      time.nowMs(),
+      EXPIRE_LIMIT,
+      wanted,
+    )) {
       if (entry.value === null) keyspace.remove(slot, db, key);
       else if (!engine.gates.blocks(keyId(db, key))) this.#delete(slot, db, key, entry.persistent);
     }
@@ -109,7 +121,15 @@ export class Upkeep {
 
   #delete(slot: number, db: number, key: string, persistent: boolean): void {
     this.expired++;
-    this.#env.engine.change({ kind: 'delete', slot, db, key, value: null, expiresAtMs: 0, persistent });
+    this.#env.engine.change({
+      kind: 'delete',
+      slot,
+      db,
+      key,
+      value: null,
+      expiresAtMs: 0,
+      persistent,
+    });
   }
 
   /**
@@ -124,10 +144,15 @@ export class Upkeep {
     const writes = slots.writes.slice();
     const changes = slots.changes.slice();
     try {
-      for (const { slot, db, key } of await loads.expired(this.#ranges(), time.nowMs(), REAP_LIMIT)) {
+      for (const { slot, db, key } of await loads.expired(
+        this.#ranges(),
+        time.nowMs(),
+        REAP_LIMIT,
+      )) {
         if (!slots.isActivePrimary(slot) || !this.#mayExpire()) continue;
         if (slots.writes[slot] !== writes[slot] || slots.changes[slot] !== changes[slot]) continue;
-        if (keyspace.find(slot, db, key) !== undefined || engine.gates.blocks(keyId(db, key))) continue;
+        if (keyspace.find(slot, db, key) !== undefined || engine.gates.blocks(keyId(db, key)))
+          continue;
         this.#delete(slot, db, key, true);
         // Its own removal is no reason to leave the slot's other rows.
         writes[slot] = slots.writes[slot]!;

@@ -55,7 +55,7 @@ export function place(view: View): Placement {
     const before = settled[slot]!;
     const after = coming[slot]!;
     let row = groups.get(before);
-    if (row === undefined) groups.set(before, (row = new Map()));
+    if (row === undefined) groups.set(before, (row = new Map<readonly Member[], Group>()));
     let group = row.get(after);
     if (group === undefined) row.set(after, (group = makeGroup(view, before, after)));
     placement[slot] = group;
@@ -104,9 +104,14 @@ export function nextView(
   const same = removed.length === view.removed.length && sameList(coming, view.coming);
   if (same && !change.settle) return null;
   if (coming.length === 0) return null;
-  const candidate: View = { epoch: view.epoch + 1, ...fresh, settled: view.settled, removed, coming };
-  const done =
-    change.settle || living(candidate).length === 0 || !hasLearners(place(candidate));
+  const candidate: View = {
+    epoch: view.epoch + 1,
+    ...fresh,
+    settled: view.settled,
+    removed,
+    coming,
+  };
+  const done = change.settle || living(candidate).length === 0 || !hasLearners(place(candidate));
   return done ? { ...candidate, settled: coming, removed: [] } : candidate;
 }
 

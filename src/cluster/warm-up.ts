@@ -84,7 +84,9 @@ export class WarmUp {
     const epoch = this.#env.epoch();
     const changes = slots.changes.slice(from, to + 1);
     const intact = (slot: number): boolean =>
-      this.#env.epoch() === epoch && slots.isActivePrimary(slot) && slots.changes[slot] === changes[slot - from];
+      this.#env.epoch() === epoch &&
+      slots.isActivePrimary(slot) &&
+      slots.changes[slot] === changes[slot - from];
     let after: RowKey | null = null;
     let next = from;
     for (;;) {

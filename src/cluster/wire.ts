@@ -30,8 +30,6 @@ export const FrameType = {
   Watermark: 10,
   Call: 11,
   CallReply: 12,
-  Fill: 13,
-  FillAck: 14,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
@@ -269,6 +267,9 @@ export class FrameSplitter {
 
 function frameBytes(buffer: Buffer, at: number): number {
   const length = buffer.readUInt32BE(at);
-  assert(length >= HEADER_BYTES - 4 && length <= FRAME_BYTES_MAX, 'a frame has an impossible length');
+  assert(
+    length >= HEADER_BYTES - 4 && length <= FRAME_BYTES_MAX,
+    'a frame has an impossible length',
+  );
   return length + 4;
 }
