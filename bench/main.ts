@@ -11,11 +11,10 @@ import { freeBlock } from '../src/cli/local/ports.ts';
 import { UsageError } from '../src/cli/flags.ts';
 import { EXIT, PACKAGE_ROOT, PlainError } from '../src/cli/program.ts';
 import { describeProfile, readProfileOf, summarise } from './load/cpu-profile.ts';
-import { fill } from './load/fill.ts';
 import type { Contender } from './load/load.ts';
 import { commitOfCheckout, describeThisMachine, fileSystemOf } from './load/machine.ts';
 import { type BenchOptions, parseOptions, usage } from './load/options.ts';
-import { type RedisPeer, startRedis } from './load/redis-peer.ts';
+import { startRedis } from './load/redis-peer.ts';
 import {
   type BenchResult,
   compare,
@@ -27,7 +26,7 @@ import {
 } from './load/report.ts';
 import { CLUSTER_PORTS, type RingfenceCluster, startCluster } from './load/ringfence-cluster.ts';
 import { runInTurn } from './load/rounds.ts';
-import { needsFilling, type PeerId, type Scenario } from './load/scenarios.ts';
+import type { PeerId, Scenario } from './load/scenarios.ts';
 import { startWriteThrough } from './load/write-through-peer.ts';
 
 /** redis-server twice, besides the cluster. */
@@ -38,7 +37,8 @@ const PROFILE_LINES = 25;
 interface Field {
   readonly cluster: RingfenceCluster;
   readonly peers: Readonly<Record<PeerId, Contender>>;
-  readonly redis: RedisPeer;
+  /** Who has been filled with which prefix. */
+  readonly filled: Set<string>;
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -145,29 +145,32 @@ async function start(options: BenchOptions, dir: string, toStop: Contender[]): P
       nodeFlags,
     }),
   );
+  const redisPort = port + CLUSTER_PORTS;
   const redis = await running(
-    startRedis({ id: 'redis', dir, port: port + CLUSTER_PORTS, durability: 'none' }),
+    startRedis({ id: 'redis', dir, port: redisPort, durability: 'none' }),
   );
   const redisAlways = await running(
-    startRedis({ id: 'redis-always', dir, port: port + CLUSTER_PORTS + 1, durability: 'always' }),
+    startRedis({ id: 'redis-always', dir, port: redisPort + 1, durability: 'always' }),
   );
   const { storeUrl, postgres } = cluster;
-  const writeThrough = await running(startWriteThrough({ storeUrl, postgres, redis }));
+  const writeThrough = await running(startWriteThrough({ storeUrl, postgres, redis, redisPort }));
   const peers = { redis, 'redis-always': redisAlways, 'write-through': writeThrough };
-  return { cluster, peers, redis };
+  return { cluster, peers, filled: new Set() };
 }
 
 async function measureOne(
   scenario: Scenario,
-  { cluster, peers, redis }: Field,
+  { cluster, peers, filled }: Field,
   { durations }: BenchOptions,
 ): Promise<ScenarioResult> {
   say(`${scenario.title} ...`);
-  if (needsFilling(scenario)) {
-    for (const { port } of [cluster, redis]) await fill(port, scenario.load.prefix);
-  }
   // The peers go first, we go last.
   const contenders = [...scenario.peers.map((id) => peers[id]), cluster];
+  for (const contender of contenders) {
+    const mark = `${contender.id} ${scenario.load.prefix}`;
+    if (!filled.has(mark)) await contender.fill(scenario.load.prefix);
+    filled.add(mark);
+  }
   const results = await runInTurn(contenders, scenario.load, durations, ({ label }, round) =>
     say(`    ${label}: ${Math.round(round.opsPerSecond)}/s`),
   );

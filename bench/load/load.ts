@@ -36,6 +36,11 @@ export interface Contender {
   readonly label: string;
   /** Its processes now, which a restart would change. */
   processes(): readonly ProcessGroup[];
+  /**
+   * Writes every key with this prefix once: reads then find them, writes are updates on all sides, and
+   * code that is compiled while it runs has been compiled.
+   */
+  fill(prefix: string): Promise<void>;
   /** Sends `operations` commands and resolves when all are answered. Rejects when one got an error. */
   run(load: Load, operations: number): Promise<Measured>;
   stop(): Promise<void>;

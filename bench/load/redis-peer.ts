@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PlainError } from '../../src/cli/program.ts';
+import { fill } from './fill.ts';
 import type { Contender } from './load.ts';
 import { redisBenchmark } from './redis-benchmark.ts';
 
@@ -11,10 +12,6 @@ const START_WITHIN_MS = 10_000;
 
 /** Which writes survive a crash of the machine: none, or each one before its reply. */
 export type RedisDurability = 'none' | 'always';
-
-export interface RedisPeer extends Contender {
-  readonly port: number;
-}
 
 /** Starts a redis-server without snapshots on 127.0.0.1. Rejects when it does not come up. */
 export async function startRedis({
@@ -27,7 +24,7 @@ export async function startRedis({
   dir: string;
   port: number;
   durability: RedisDurability;
-}): Promise<RedisPeer> {
+}): Promise<Contender> {
   const home = join(dir, id);
   mkdirSync(home, { recursive: true });
   const journal = durability === 'always' ? ['--appendonly', 'yes', '--appendfsync', 'always'] : [];
@@ -46,8 +43,8 @@ export async function startRedis({
   return {
     id,
     label: durability === 'always' ? 'redis-server, appendfsync always' : 'redis-server',
-    port,
     processes: () => [{ name: 'redis', pid: child.pid ?? 0, withChildren: false }],
+    fill: (prefix) => fill(port, prefix),
     run: (load, operations) => redisBenchmark(port, load, operations),
     stop: async () => {
       process.removeListener('exit', killNow);

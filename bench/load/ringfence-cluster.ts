@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_ROOT, PlainError } from '../../src/cli/program.ts';
+import { fill } from './fill.ts';
 import type { Contender } from './load.ts';
 import type { ProcessGroup } from './processor-time.ts';
 import { redisBenchmark } from './redis-benchmark.ts';
@@ -19,8 +20,6 @@ const STOP_WITHIN_MS = 40_000;
 const databaseUrl = (port: number): string => `postgres://admin@127.0.0.1:${port}/cache_db`;
 
 export interface RingfenceCluster extends Contender {
-  /** The first node, which all clients talk to. */
-  readonly port: number;
   readonly storeUrl: string;
   readonly postgres: ProcessGroup;
   /** Process ids of the nodes, the one that clients talk to first. */
@@ -79,7 +78,6 @@ export async function startCluster({
   return {
     id: 'ringfence',
     label: 'ringfence, one node of three',
-    port,
     storeUrl: databaseUrl(postgresPort),
     postgres,
     nodePids: nodes.map(pidOf),
@@ -87,6 +85,7 @@ export async function startCluster({
       ...nodes.map((name) => ({ name, pid: pidOf(name), withChildren: false })),
       postgres,
     ],
+    fill: (prefix) => fill(port, prefix),
     run: (load, operations) => redisBenchmark(port, load, operations),
     stop,
   };

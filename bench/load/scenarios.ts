@@ -49,8 +49,3 @@ export const SCENARIOS: readonly Scenario[] = [
     peers: ['redis'],
   },
 ];
-
-/** Keys that must be there before: a load that reads finds every one of them. */
-export function needsFilling({ load }: Scenario): boolean {
-  return load.command === 'get';
-}

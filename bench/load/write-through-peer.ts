@@ -4,9 +4,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { PlainError } from '../../src/cli/program.ts';
-import type { Contender, Measured } from './load.ts';
+import { type Contender, KEY_SPACE, type Load, type Measured } from './load.ts';
 import type { ProcessGroup } from './processor-time.ts';
-import type { RedisPeer } from './redis-peer.ts';
 
 export interface RoundRequest {
   readonly operations: number;
@@ -28,19 +27,29 @@ export async function startWriteThrough({
   storeUrl,
   postgres,
   redis,
+  redisPort,
 }: {
   storeUrl: string;
   postgres: ProcessGroup;
-  redis: RedisPeer;
+  redis: Contender;
+  redisPort: number;
 }): Promise<Contender> {
   const url = await makeDatabase(storeUrl);
-  const child = spawn(process.execPath, [...process.execArgv, PROGRAM, url, String(redis.port)], {
+  const child = spawn(process.execPath, [...process.execArgv, PROGRAM, url, String(redisPort)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,
   });
   const killNow = (): void => void child.kill('SIGKILL');
   process.once('exit', killNow);
   await nextMessage(child);
+  const run = async (load: Load, operations: number): Promise<Measured> => {
+    const { connections, pipeline, command, prefix } = load;
+    if (command !== 'set') throw new Error('the hand-written write-through only writes');
+    const request: RoundRequest = { operations, outstanding: connections * pipeline, prefix };
+    const answer = nextMessage(child);
+    child.send(request);
+    return { operations, ...((await answer) as RoundAnswer) };
+  };
   return {
     id: 'write-through',
     label: 'hand-written: pg pool of 20, then ioredis',
@@ -49,13 +58,11 @@ export async function startWriteThrough({
       postgres,
       ...redis.processes(),
     ],
-    run: async ({ connections, pipeline, command, prefix }, operations) => {
-      if (command !== 'set') throw new Error('the hand-written write-through only writes');
-      const request: RoundRequest = { operations, outstanding: connections * pipeline, prefix };
-      const answer = nextMessage(child);
-      child.send(request);
-      return { operations, ...((await answer) as RoundAnswer) };
+    fill: async (prefix) => {
+      // At random, so not quite every key; it reads none.
+      await run({ command: 'set', prefix, connections: 50, pipeline: 1 }, KEY_SPACE);
     },
+    run,
     stop: async () => {
       process.removeListener('exit', killNow);
       if (child.exitCode !== null || child.signalCode !== null) return;
