@@ -6,7 +6,7 @@
 import type { Connection } from '../platform/transport.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Platform } from '../platform/platform.ts';
-import type { TimerHandle } from '../platform/clock.ts';
+import { sleep, type TimerHandle } from '../platform/clock.ts';
 import type { Evictor } from '../storage/memory/eviction.ts';
 import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { KeyPolicy } from '../storage/memory/working-set.ts';
@@ -35,6 +35,9 @@ import { Upkeep } from './upkeep.ts';
 import { hasRef, living, participants, refKey, sameRef } from './view.ts';
 import { WarmUp } from './warm-up.ts';
 import { type FrameReader, FrameType } from './wire.ts';
+
+/** How often a leaving node looks whether all is done, milliseconds. */
+const DRAIN_POLL_MS = 5;
 
 /** What a node is told; names and units as in the option table. */
 export interface ClusterOptions {
@@ -298,6 +301,19 @@ export class ClusterNode {
     this.peers.accept(connection);
   }
 
+  /**
+   * Begins nothing any more, and resolves when what was under way has ended, or after `timeoutMs`. The
+   * coordinators keep what comes back as not done and send it to the next primary.
+   */
+  async drain(timeoutMs: number): Promise<void> {
+    const { clock, timers } = this.#env.platform;
+    const deadline = clock.monotonicMs() + timeoutMs;
+    this.engine.leave();
+    while (this.engine.pendingCount + this.#transactions.led > 0 && clock.monotonicMs() < deadline) {
+      await sleep(timers, DRAIN_POLL_MS);
+    }
+  }
+
   /** Ends this life. `gently`: gives the lease up, so that the others take over at once. */
   async stop(gently: boolean): Promise<void> {
     if (this.#stopped) return;
@@ -312,6 +328,8 @@ export class ClusterNode {
     this.router.stop();
     await this.warmUp.stop();
     await this.engine.lane.stop();
+    // Not while a transaction may still be answered: its coordinator would send it twice.
+    if (this.#transactions.led === 0) this.peers.sayLeaving();
     if (gently) await this.membership.stop();
     else await this.membership.abandon();
     this.peers.stop();
@@ -488,6 +506,9 @@ export class ClusterNode {
     switch (frame.type) {
       case FrameType.RunReply:
         this.router.onRunReply(readRunReply(frame));
+        return true;
+      case FrameType.Leaving:
+        this.router.onLeaving(peer);
         return true;
       case FrameType.EffectsAck:
         if (frame.epoch === this.#epoch) this.engine.stream(peer.member)?.confirm(frame.u53());

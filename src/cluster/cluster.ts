@@ -98,13 +98,9 @@ export class Cluster {
     await this.#env.store.close();
   }
 
-  /** Resolves when nothing of this node's clients is under way any more, or `timeoutMs` has passed. */
+  /** Begins nothing any more; resolves when what was under way has ended, or after `timeoutMs`. */
   async drain(timeoutMs: number): Promise<void> {
-    const { platform } = this.#env;
-    const deadline = platform.clock.monotonicMs() + timeoutMs;
-    while ((this.#life?.engine.pendingCount ?? 0) > 0 && platform.clock.monotonicMs() < deadline) {
-      await sleep(platform.timers, 5);
-    }
+    await this.#life?.drain(timeoutMs);
   }
 
   async #prepare(store: Store): Promise<string> {

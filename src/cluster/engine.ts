@@ -125,6 +125,8 @@ export class Engine {
   #parked: Task[] = [];
   /** A flush under way: everything else waits for it. */
   #flushing: Op | null = null;
+  /** No command begins here any more; those under way end. */
+  #leaving = false;
   #stopped = false;
   readonly #sweeper: TimerHandle;
 
@@ -152,7 +154,7 @@ export class Engine {
   /** Takes a command for keys whose primary this node should be. Answers through the task, maybe at once. */
   submit(task: Task): void {
     const p = task.prepared;
-    if (this.#stopped) return task.onNotDone();
+    if (this.#stopped || this.#leaving) return task.onNotDone();
     if (!this.#isMine(p)) {
       if (p.slot === MANY_SLOTS && this.#env.slots.isPrimary(slotOf(p.keys[0]!)))
         return this.#env.lead(task);
@@ -768,6 +770,12 @@ export class Engine {
     if (own.length > 0) this.settle(own);
     for (const waiter of over.waiters) waiter();
     for (const task of over.tasks) this.submit(task);
+  }
+
+  /** Sends commands away that have not begun: their coordinators ask the next primary. */
+  leave(): void {
+    this.#leaving = true;
+    for (const task of this.gates.clear().concat(this.#parked.splice(0))) task.onNotDone();
   }
 
   /** This life of the node is over. */

@@ -44,6 +44,8 @@ export class Peer {
   /** What its last heartbeat said, and when (monotonic milliseconds). */
   leaseless = false;
   heardAtMs = Number.NEGATIVE_INFINITY;
+  /** It said that it runs nothing any more: see `sayLeaving`. */
+  leaving = false;
   #redialMs = REDIAL_FIRST_MS;
   #timer: TimerHandle | null = null;
   #stopped = false;
@@ -195,6 +197,17 @@ export class Peers {
 
   heartbeatAll(): void {
     for (const peer of this.#peers.values()) peer.stream?.sendHeartbeat();
+  }
+
+  /**
+   * Tells everybody that dialled this node that it runs nothing any more. Answers come in order, so
+   * what they asked and have no answer to by then was not run and never will be.
+   */
+  sayLeaving(): void {
+    for (const { stream } of this.#incoming.values()) {
+      stream.begin(FrameType.Leaving);
+      stream.end();
+    }
   }
 
   accept(connection: Connection): void {

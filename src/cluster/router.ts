@@ -414,7 +414,7 @@ export class Router {
       return;
     }
     const peer = this.#env.peers.get(primary);
-    if (peer?.stream === null || peer === undefined) return routed.onNotDone();
+    if (peer?.stream === null || peer === undefined || peer.leaving) return routed.onNotDone();
     if (peer.stream.congested) return routed.onReply(PEER_CONGESTED, '');
     chain.run = [routed];
     this.#sendAtTurnEnd(chain, chain.run, peer);
@@ -436,7 +436,7 @@ export class Router {
   }
 
   #send(peer: Peer, calls: readonly Routed[]): void {
-    if (peer.stream === null) {
+    if (peer.stream === null || peer.leaving) {
       for (const call of calls) call.onNotDone();
       return;
     }
@@ -458,15 +458,26 @@ export class Router {
 
   /** The link broke: what was sent may have run. */
   onDown(peer: Peer): void {
+    for (const call of this.#takeRunsTo(peer)) {
+      if (call.prepared.writes) call.onReply(UNKNOWN, '');
+      else call.onNotDone();
+    }
+  }
+
+  /** It runs nothing any more: what it has not answered was not run. */
+  onLeaving(peer: Peer): void {
+    peer.leaving = true;
+    for (const call of this.#takeRunsTo(peer)) call.onNotDone();
+  }
+
+  #takeRunsTo(peer: Peer): Routed[] {
+    const open: Routed[] = [];
     for (const [id, { peer: to, calls }] of this.#runs) {
       if (to !== peer) continue;
       this.#runs.delete(id);
-      for (const call of calls) {
-        if (call.state !== 'open') continue;
-        if (call.prepared.writes) call.onReply(UNKNOWN, '');
-        else call.onNotDone();
-      }
+      for (const call of calls) if (call.state === 'open') open.push(call);
     }
+    return open;
   }
 
   // ---------------------------------------------------------------- several slots
@@ -497,7 +508,7 @@ export class Router {
       return this.#env.engine.submit(routed);
     }
     const peer = this.#env.peers.get(leader);
-    if (peer?.stream === null || peer === undefined) return routed.onNotDone();
+    if (peer?.stream === null || peer === undefined || peer.leaving) return routed.onNotDone();
     if (peer.stream.congested) return routed.onReply(PEER_CONGESTED, '');
     this.#send(peer, [routed]);
   }

@@ -101,6 +101,11 @@ export class Transactions {
     env.rpc.handle(Method.Release, (_from, body) => this.#release((body as { id: string }).id));
   }
 
+  /** Commands that this node leads and has not answered. */
+  get led(): number {
+    return this.#led;
+  }
+
   // ---------------------------------------------------------------- leader
 
   /** Leads a command of which this node has the first key. Answers through the task. */

@@ -30,6 +30,7 @@ export const FrameType = {
   Watermark: 10,
   Call: 11,
   CallReply: 12,
+  Leaving: 13,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
