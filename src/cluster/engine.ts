@@ -416,7 +416,7 @@ export class Engine {
     for (const effect of effects) this.#apply(op, effect, toStore);
     op.onConfirmed = request.held === true ? (request.onConfirmed ?? null) : null;
     op.held = request.held === true;
-    this.#order(op, request.slots ?? effects.map(({ slot }) => slot));
+    this.#order(op, request.slots ?? slotsOf(effects));
     this.#replicate(op, request.notices ?? []);
     if (op.remaining === 0) this.#enter(op);
     return op;
@@ -632,7 +632,10 @@ export class Engine {
     const mine: number[] = [];
     for (let slot = 0; slot < SLOT_COUNT; slot++) if (slots.isActivePrimary(slot)) mine.push(slot);
     if (this.#flushing !== null) {
-      this.#flushing.watch(() => this.flush(db, deadlineMs, done));
+      this.#flushing.watch(() => {
+        if (this.#env.platform.clock.monotonicMs() > deadlineMs) done(VOID);
+        else this.flush(db, deadlineMs, done);
+      });
       return;
     }
     const floor = { slots: mine, db, ...this.nextVersion() };
@@ -807,6 +810,12 @@ export class Engine {
   #isPersistent(p: Prepared): boolean {
     return p.keys.some((key) => this.#env.policyOf(key).persistent);
   }
+}
+
+/** Each slot once: an operation that met itself in a slot would wait for itself. */
+function slotsOf(effects: readonly Effect[]): readonly number[] {
+  if (effects.length === 1) return [effects[0]!.slot];
+  return [...new Set(effects.map(({ slot }) => slot))];
 }
 
 function nothing(): void {

@@ -373,7 +373,12 @@ export class Gather {
       throw new ReplyError('STOREDOWN', 'the database is not reachable; nothing was changed');
     }
     return new Promise((resolve, reject) => {
+      // A flush that waits for another one has no operation of its own that could be overdue.
+      const timer = this.#env.platform.timers.after(this.#env.requestTimeoutMs, () => {
+        reject(new CallFailed('the flush was not confirmed', true));
+      });
       this.#env.engine.flush(db, deadlineMs, (outcome: OpOutcome) => {
+        timer.cancel();
         if (outcome.kind === 'done') resolve();
         else reject(flushError(outcome));
       });
