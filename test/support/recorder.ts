@@ -67,7 +67,11 @@ export class Recorder {
   staleReads(): string[] {
     const found: string[] = [];
     for (const [key, ops] of this.#byKey(['set', 'get'])) {
-      const failed = new Set(ops.filter((op) => op.kind === 'set' && op.outcome === 'failed').map(({ number }) => number));
+      const failed = new Set(
+        ops
+          .filter((op) => op.kind === 'set' && op.outcome === 'failed')
+          .map(({ number }) => number),
+      );
       const known = new Watermark(ops.filter(({ outcome }) => outcome === 'ok'));
       for (const op of ops) {
         if (op.kind !== 'get' || op.outcome !== 'ok') continue;
@@ -86,7 +90,9 @@ export class Recorder {
     const found: string[] = [];
     for (const [key, ops] of this.#byKey(['set'])) {
       const last = ops.findLast(({ outcome }) => outcome === 'ok');
-      const right = new Set(ops.filter(({ outcome }) => outcome === 'unknown').map(({ number }) => number));
+      const right = new Set(
+        ops.filter(({ outcome }) => outcome === 'unknown').map(({ number }) => number),
+      );
       const least = last?.number ?? 0;
       const number = numberOf(values.get(key) ?? null);
       if (number === least || (number > least && right.has(number))) continue;
@@ -103,9 +109,12 @@ export class Recorder {
       const unknown = ops.filter(({ outcome }) => outcome === 'unknown').length;
       const number = numberOf(values.get(key) ?? null);
       if (number < done.length || number > done.length + unknown) {
-        found.push(`${key} in ${place} is ${number}; acknowledged ${done.length}, unknown ${unknown}`);
+        found.push(
+          `${key} in ${place} is ${number}; acknowledged ${done.length}, unknown ${unknown}`,
+        );
       }
-      if (new Set(done.map((op) => op.number)).size !== done.length) found.push(`${key}: an answer came twice`);
+      if (new Set(done.map((op) => op.number)).size !== done.length)
+        found.push(`${key}: an answer came twice`);
       const known = new Watermark(done);
       for (const op of done) {
         const before = known.before(op.startedAtMs);
@@ -123,7 +132,13 @@ export class Recorder {
    */
   longestPauseMs(fromMs: number, nodes: readonly string[]): number {
     const ends = this.operations
-      .filter((op) => op.kind === 'set' && op.outcome === 'ok' && op.endedAtMs >= fromMs && nodes.includes(op.node))
+      .filter(
+        (op) =>
+          op.kind === 'set' &&
+          op.outcome === 'ok' &&
+          op.endedAtMs >= fromMs &&
+          nodes.includes(op.node),
+      )
       .map(({ endedAtMs }) => endedAtMs)
       .sort((a, b) => a - b);
     let longest = 0;

@@ -29,25 +29,33 @@ const others = (...down: number[]): number[] => ALL.filter((i) => !down.includes
 const ids = (nodes: readonly number[]): string[] => nodes.map((i) => cluster.nodes[i]!.id);
 
 describe('kill -9 of a node under load', () => {
-  test.each(ALL)('node %i: the others go on, nothing is lost, it comes back with the data', async (victim) => {
-    const load = new Load(cluster, `kill${victim}`);
-    await load.progress();
-    const killedAt = performance.now();
-    await cluster.kill(victim);
-    await load.progress(20, others(victim));
-    const pause = load.recorder.longestPauseMs(killedAt, ids(others(victim)));
-    const startedAt = performance.now();
-    await cluster.start(victim);
-    const back = Math.round(performance.now() - startedAt);
-    await load.progress();
-    const recorder = await load.stop();
-    say(`kill node ${victim}: pause ${pause} ms, back in ${back} ms, pause while it joined`,
-      `${recorder.longestPauseMs(startedAt, ids(others(victim)))} ms, errors`, [...recorder.errors()]);
-    await expectNothingLost(recorder, cluster, store);
-    // Clients of the nodes that lived kept their connections.
-    const broken = recorder.operations.filter((op) => op.error === 'connection closed' && op.node !== cluster.nodes[victim]!.id);
-    expect(broken).toEqual([]);
-  });
+  test.each(ALL)(
+    'node %i: the others go on, nothing is lost, it comes back with the data',
+    async (victim) => {
+      const load = new Load(cluster, `kill${victim}`);
+      await load.progress();
+      const killedAt = performance.now();
+      await cluster.kill(victim);
+      await load.progress(20, others(victim));
+      const pause = load.recorder.longestPauseMs(killedAt, ids(others(victim)));
+      const startedAt = performance.now();
+      await cluster.start(victim);
+      const back = Math.round(performance.now() - startedAt);
+      await load.progress();
+      const recorder = await load.stop();
+      say(
+        `kill node ${victim}: pause ${pause} ms, back in ${back} ms, pause while it joined`,
+        `${recorder.longestPauseMs(startedAt, ids(others(victim)))} ms, errors`,
+        [...recorder.errors()],
+      );
+      await expectNothingLost(recorder, cluster, store);
+      // Clients of the nodes that lived kept their connections.
+      const broken = recorder.operations.filter(
+        (op) => op.error === 'connection closed' && op.node !== cluster.nodes[victim]!.id,
+      );
+      expect(broken).toEqual([]);
+    },
+  );
 
   test('two of three at once: the last one serves alone, then all three again', async () => {
     const load = new Load(cluster, 'two');
@@ -80,11 +88,13 @@ test('SIGSTOP and SIGCONT of a node: it is replaced, answers nothing old when it
   await load.progress(20, others(1));
   say('SIGSTOP: pause', load.recorder.longestPauseMs(stoppedAt, ids(others(1))), 'ms');
   expect(await epochOf(0)).toBeGreaterThan(epochBefore);
-  for (const { raw } of await writer.pipeline(keys.map((key) => ['SET', key, 'new']))) expect(raw).toBe('+OK\r\n');
+  for (const { raw } of await writer.pipeline(keys.map((key) => ['SET', key, 'new'])))
+    expect(raw).toBe('+OK\r\n');
   // These wait in the sleeper's socket and are the first it sees.
   const answers = sleeper.pipeline(keys.map((key) => ['GET', key]));
   cluster.signal(1, 'SIGCONT');
-  for (const { raw } of await answers) expect(raw).toMatch(/^(\$3\r\nnew|-(NOTDONE|LOADING|UNKNOWN|STOREDOWN) )/);
+  for (const { raw } of await answers)
+    expect(raw).toMatch(/^(\$3\r\nnew|-(NOTDONE|LOADING|UNKNOWN|STOREDOWN) )/);
   await cluster.ready(1);
   await load.progress();
   await expectNothingLost(await load.stop(), cluster, store);
@@ -104,7 +114,9 @@ test('SIGTERM of a node: it hands over, and no client of another node sees an er
   await load.progress();
   const recorder = await load.stop();
   say(`SIGTERM: pause ${pause} ms, errors`, [...recorder.errors()]);
-  const errors = recorder.operations.filter((op) => op.error !== '' && op.node !== cluster.nodes[2]!.id);
+  const errors = recorder.operations.filter(
+    (op) => op.error !== '' && op.node !== cluster.nodes[2]!.id,
+  );
   expect(errors).toEqual([]);
   // Its own clients are told, or cut off; never left with an answer that says nothing.
   await expectNothingLost(recorder, cluster, store);
@@ -121,7 +133,9 @@ test('rolling restart: one node after the other, and no client of a running node
     await cluster.start(victim);
     await load.progress();
     const { id } = cluster.nodes[victim]!;
-    errors.push(...load.recorder.operations.slice(first).filter((op) => op.error !== '' && op.node !== id));
+    errors.push(
+      ...load.recorder.operations.slice(first).filter((op) => op.error !== '' && op.node !== id),
+    );
   }
   expect(errors).toEqual([]);
   await expectNothingLost(await load.stop(), cluster, store);

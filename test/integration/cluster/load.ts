@@ -45,14 +45,20 @@ export class Load {
     this.#prefix = prefix;
     const { writersPerNode = 2, readersPerNode = 2, countersPerNode = 1 } = options;
     cluster.nodes.forEach((_, node) => {
-      for (let i = 0; i < writersPerNode; i++) this.#start(node, `w${node}.${i}`, this.#writes(`w${node}.${i}`));
-      for (let i = 0; i < readersPerNode; i++) this.#start(node, `r${node}.${i}`, () => this.#read());
-      for (let i = 0; i < countersPerNode; i++) this.#start(node, `c${node}.${i}`, () => this.#increment());
+      for (let i = 0; i < writersPerNode; i++)
+        this.#start(node, `w${node}.${i}`, this.#writes(`w${node}.${i}`));
+      for (let i = 0; i < readersPerNode; i++)
+        this.#start(node, `r${node}.${i}`, () => this.#read());
+      for (let i = 0; i < countersPerNode; i++)
+        this.#start(node, `c${node}.${i}`, () => this.#increment());
     });
   }
 
   /** Resolves when every given node's clients had `count` more writes acknowledged, all begun after now. */
-  async progress(count = 20, nodes: readonly number[] = this.#cluster.nodes.map((_, i) => i)): Promise<void> {
+  async progress(
+    count = 20,
+    nodes: readonly number[] = this.#cluster.nodes.map((_, i) => i),
+  ): Promise<void> {
     const from = performance.now();
     const names = nodes.map((node) => this.#cluster.nodes[node]!.id);
     const first = this.recorder.operations.length;
@@ -62,10 +68,17 @@ export class Load {
       const done = new Map(names.map((name) => [name, 0]));
       for (const op of this.recorder.operations.slice(first)) {
         const soFar = done.get(op.node);
-        if (soFar !== undefined && op.kind === 'set' && op.outcome === 'ok' && op.startedAtMs >= from) done.set(op.node, soFar + 1);
+        if (
+          soFar !== undefined &&
+          op.kind === 'set' &&
+          op.outcome === 'ok' &&
+          op.startedAtMs >= from
+        )
+          done.set(op.node, soFar + 1);
       }
       if ([...done.values()].every((n) => n >= count)) return;
-      if (Date.now() > deadline) throw new Error(`no progress: ${JSON.stringify([...done])}; ${this.#summary()}`);
+      if (Date.now() > deadline)
+        throw new Error(`no progress: ${JSON.stringify([...done])}; ${this.#summary()}`);
       await sleep(POLL_MS);
     }
   }
@@ -116,7 +129,12 @@ export class Load {
     }
   }
 
-  async #ask(connection: RespClient, node: number, client: string, request: Request): Promise<Operation> {
+  async #ask(
+    connection: RespClient,
+    node: number,
+    client: string,
+    request: Request,
+  ): Promise<Operation> {
     const { kind, key, number } = request;
     const startedAtMs = performance.now();
     const base = { client, node: this.#cluster.nodes[node]!.id, kind, key, startedAtMs };
@@ -126,17 +144,38 @@ export class Load {
     } catch (error) {
       if (!connection.closed) throw error;
       if (error instanceof Error && error.message.startsWith('no reply')) throw error;
-      return { ...base, number, endedAtMs: performance.now(), outcome: 'unknown', error: 'connection closed' };
+      return {
+        ...base,
+        number,
+        endedAtMs: performance.now(),
+        outcome: 'unknown',
+        error: 'connection closed',
+      };
     }
     const endedAtMs = performance.now();
     if (reply instanceof Error) {
-      return { ...base, number, endedAtMs, outcome: outcomeOf(reply.message), error: reply.message };
+      return {
+        ...base,
+        number,
+        endedAtMs,
+        outcome: outcomeOf(reply.message),
+        error: reply.message,
+      };
     }
-    return { ...base, number: kind === 'set' ? number : Number(reply ?? 0), endedAtMs, outcome: 'ok', error: '' };
+    return {
+      ...base,
+      number: kind === 'set' ? number : Number(reply ?? 0),
+      endedAtMs,
+      outcome: 'ok',
+      error: '',
+    };
   }
 
   #writes(client: string): () => Request {
-    const keys = Array.from({ length: KEYS_PER_WRITER }, (_, i) => `${this.#prefix}:${client}:${i}`);
+    const keys = Array.from(
+      { length: KEYS_PER_WRITER },
+      (_, i) => `${this.#prefix}:${client}:${i}`,
+    );
     this.#written.push(...keys);
     let step = 0;
     return () => {
@@ -151,7 +190,11 @@ export class Load {
   }
 
   #increment(): Request {
-    return { kind: 'incr', key: `${this.#prefix}:count:${Math.floor(Math.random() * COUNTERS)}`, number: 0 };
+    return {
+      kind: 'incr',
+      key: `${this.#prefix}:count:${Math.floor(Math.random() * COUNTERS)}`,
+      number: 0,
+    };
   }
 }
 
@@ -160,7 +203,11 @@ function wordsOf({ kind, key, number }: Request): string[] {
 }
 
 /** Every key on every node and in the table is what the recorder allows, and all places agree. */
-export async function expectNothingLost(recorder: Recorder, cluster: TestCluster, store: string): Promise<void> {
+export async function expectNothingLost(
+  recorder: Recorder,
+  cluster: TestCluster,
+  store: string,
+): Promise<void> {
   const keys = [...recorder.keys('set'), ...recorder.keys('incr')];
   const places = new Map<string, Map<string, string | null>>();
   for (const node of cluster.nodes) places.set(node.id, await readAll(node, keys));
@@ -174,8 +221,15 @@ export async function expectNothingLost(recorder: Recorder, cluster: TestCluster
   for (const other of others) expect(Object.fromEntries(other)).toEqual(Object.fromEntries(first!));
 }
 
-async function readAll(node: { host: string; port: number }, keys: readonly string[]): Promise<Map<string, string | null>> {
-  const client = await RespClient.connect({ host: node.host, port: node.port, timeoutMs: REPLY_TIMEOUT_MS });
+async function readAll(
+  node: { host: string; port: number },
+  keys: readonly string[],
+): Promise<Map<string, string | null>> {
+  const client = await RespClient.connect({
+    host: node.host,
+    port: node.port,
+    timeoutMs: REPLY_TIMEOUT_MS,
+  });
   try {
     const replies = await client.pipeline(keys.map((key) => ['GET', key]));
     return new Map(
@@ -190,7 +244,10 @@ async function readAll(node: { host: string; port: number }, keys: readonly stri
   }
 }
 
-async function readTable(store: string, keys: readonly string[]): Promise<Map<string, string | null>> {
+async function readTable(
+  store: string,
+  keys: readonly string[],
+): Promise<Map<string, string | null>> {
   const client = new pg.Client({ connectionString: store });
   await client.connect();
   try {

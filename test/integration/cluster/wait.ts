@@ -19,5 +19,7 @@ export async function eventually<T>(check: () => T | Promise<T>): Promise<T> {
 
 /** One line on the test run's output: what was measured, where a test asserts no time. */
 export function say(...parts: unknown[]): void {
-  process.stdout.write(`    ${parts.map((part) => (typeof part === 'string' ? part : JSON.stringify(part))).join(' ')}\n`);
+  process.stdout.write(
+    `    ${parts.map((part) => (typeof part === 'string' ? part : JSON.stringify(part))).join(' ')}\n`,
+  );
 }
