@@ -657,7 +657,8 @@ export class Engine {
     this.#flushing = op;
     op.watch(({ kind }) => {
       if (kind !== 'done') for (const slot of mine) slots.setComplete(slot, false);
-      else if (db === null) for (const slot of mine) this.declareComplete(slot);
+      // Learned in a later view, it says nothing of what this node's memory holds now.
+      else if (db === null && op.epoch === this.#env.epoch()) for (const slot of mine) slots.setComplete(slot, true);
     });
   }
 
@@ -686,13 +687,6 @@ export class Engine {
       }
     }
     for (const [stream, part] of parts) stream.send(null, encodeEffects(part));
-  }
-
-  /** All of the table's part of a slot is in this node's memory, and was sent to the other owners. */
-  declareComplete(slot: number): void {
-    this.#env.slots.setComplete(slot, true);
-    const payload = encodeEffects([{ kind: 'filled', slot, complete: true }]);
-    for (const stream of this.#targetsOf(slot)) stream.send(null, payload);
   }
 
   // ---------------------------------------------------------------- streams

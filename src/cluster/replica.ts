@@ -161,6 +161,8 @@ export class Replica {
     if (effect.kind === 'flush' || effect.kind === 'begin') {
       keyspace.clearSlot(effect.slot, effect.kind === 'flush' ? effect.db : null);
       slots.changes[effect.slot]!++;
+      // The flush may fail yet, and then the table still has what was cleared here.
+      slots.setComplete(effect.slot, false);
       return;
     }
     if (effect.kind === 'filled') {

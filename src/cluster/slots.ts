@@ -49,6 +49,8 @@ export class SlotTable {
   readonly #complete = new Uint8Array(SLOT_COUNT);
   /** Counts wholesale losses of a slot's content (flush, drop), so that loads notice what overtook them. */
   readonly changes = new Float64Array(SLOT_COUNT);
+  /** Counts every loss, evictions too: what was being completed meanwhile is not complete. */
+  readonly losses = new Float64Array(SLOT_COUNT);
   /** Counts writes this node ran as primary: the version of what is absent, and of scans. */
   readonly writes = new Float64Array(SLOT_COUNT);
 
@@ -86,6 +88,7 @@ export class SlotTable {
 
   setComplete(slot: number, complete: boolean): void {
     this.#complete[slot] = complete ? 1 : 0;
+    if (!complete) this.losses[slot]!++;
   }
 
   /** Every slot this node is primary of is active. */

@@ -1,7 +1,8 @@
 /**
  * Warm-up: brings the table's rows into memory slot by slot while the node serves, so that a miss
  * needs no query any more (a *complete* slot). Only primaries read; the other owners get the rows as
- * fills.
+ * fills. They are not told that the slot is complete: a fill is not sent while a link is down, and an
+ * owner may have evicted what was read here long ago, so only a primary knows it of its own memory.
  *
  * A row read by the scan is only news if nothing overtook it: keys that changed while the scan ran, or
  * had a change under way when it began, are left out (memory knows better, or the next load will).
@@ -83,10 +84,12 @@ export class WarmUp {
     const { loads, slots } = this.#env;
     const epoch = this.#env.epoch();
     const changes = slots.changes.slice(from, to + 1);
+    const losses = slots.losses.slice(from, to + 1);
     const intact = (slot: number): boolean =>
       this.#env.epoch() === epoch &&
       slots.isActivePrimary(slot) &&
-      slots.changes[slot] === changes[slot - from];
+      slots.changes[slot] === changes[slot - from] &&
+      slots.losses[slot] === losses[slot - from];
     let after: RowKey | null = null;
     let next = from;
     for (;;) {
@@ -102,7 +105,7 @@ export class WarmUp {
       const last = rows.at(-1);
       // All slots before the last row's have been read to their end.
       const end = last === undefined ? to + 1 : last.slot;
-      for (; next < end; next++) if (intact(next)) this.#env.engine.declareComplete(next);
+      for (; next < end; next++) if (intact(next)) slots.setComplete(next, true);
       if (last === undefined || !this.#env.hasRoom()) return;
       after = { slot: last.slot, db: last.db, key: last.key };
       await sleep(this.#env.timers, 0);
