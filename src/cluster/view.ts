@@ -100,18 +100,24 @@ export function nextView(
   const coming = view.coming.filter((member) => !gone(member));
   if (change.add !== null && !hasRef(coming, change.add)) coming.push(change.add);
   coming.sort((a, b) => (a.node < b.node ? -1 : 1));
-  const removed = [...view.removed, ...living(view).filter(gone)];
-  const same = removed.length === view.removed.length && sameList(coming, view.coming);
+  // What is filled are the learners of the present view: whoever joins with this change is not among them.
+  const settled = change.settle ? view.coming : view.settled;
+  const removedBefore = change.settle ? [] : view.removed;
+  const leaving = settled.filter((member) => !hasRef(removedBefore, member) && gone(member));
+  const removed = [...removedBefore, ...leaving];
+  const same = leaving.length === 0 && sameList(coming, view.coming);
   if (same && !change.settle) return null;
   if (coming.length === 0) return null;
   const candidate: View = {
     epoch: view.epoch + 1,
-    ...fresh,
-    settled: view.settled,
+    id: fresh.id,
+    // The founder's replication factor holds until somebody changes it on purpose.
+    replicas: view.replicas,
+    settled,
     removed,
     coming,
   };
-  const done = change.settle || living(candidate).length === 0 || !hasLearners(place(candidate));
+  const done = living(candidate).length === 0 || !hasLearners(place(candidate));
   return done ? { ...candidate, settled: coming, removed: [] } : candidate;
 }
 
