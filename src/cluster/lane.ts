@@ -160,6 +160,7 @@ export class Lane {
       }
       rows += op.effects.length + op.foreign.length;
       for (const effect of op.effects) bytes += effect.value?.length ?? 0;
+      for (const effect of op.foreign) bytes += effect.value?.length ?? 0;
       if (ops.length > 0 && (rows > rowsMax || bytes > bytesMax || this.#isolate > 0)) break;
       ops.push(op);
       this.#head++;
@@ -187,6 +188,8 @@ export class Lane {
   }
 
   #onError(sent: Sent, error: unknown): void {
+    // An answer of a connection that was given up: opening the next one has told its outcome.
+    if (!this.#sent.includes(sent)) return;
     const kind = error instanceof StoreError ? error.kind : 'unknown';
     const reason = error instanceof Error ? error.message : String(error);
     this.#env.log.warn({ batch: sent.batch.number, kind, reason }, 'a batch was not committed');
@@ -259,7 +262,8 @@ export class Lane {
       try {
         const session = await this.#env.open();
         this.#opening = false;
-        this.#onOpened(session);
+        if (this.#stopped) void session.close();
+        else this.#onOpened(session);
         return;
       } catch (error) {
         this.down = true;
