@@ -208,7 +208,7 @@ export class ClusterNode {
       onDown: (peer) => this.#onDown(peer),
       lastSeqFrom: (from) => this.#replica.lastSeqFrom(from),
       onNewerEpoch: (newer) => this.membership.hearOf(newer),
-      isGone: (ref) => this.#gone.has(refKey(ref)),
+      isGone: (ref) => this.#isGone(ref),
     });
     this.engine.peers = this.peers;
     const withPeers = { ...shared, engine: this.engine, peers: this.peers };
@@ -309,7 +309,10 @@ export class ClusterNode {
     const { clock, timers } = this.#env.platform;
     const deadline = clock.monotonicMs() + timeoutMs;
     this.engine.leave();
-    while (this.engine.pendingCount + this.#transactions.led > 0 && clock.monotonicMs() < deadline) {
+    while (
+      this.engine.pendingCount + this.#transactions.led > 0 &&
+      clock.monotonicMs() < deadline
+    ) {
       await sleep(timers, DRAIN_POLL_MS);
     }
   }
@@ -453,6 +456,7 @@ export class ClusterNode {
           {
             clock: this.#env.platform.clock,
             prepare: this.#env.prepare,
+            epoch: this.#epoch,
             submit: (task) => this.engine.submit(task),
           },
           frame,
@@ -529,6 +533,12 @@ export class ClusterNode {
     if (stream === undefined) return;
     stream.peer = peer;
     stream.resume(lastSeq);
+  }
+
+  #isGone(ref: NodeRef): boolean {
+    if (this.#gone.has(refKey(ref))) return true;
+    const members = this.#view === null ? [] : participants(this.#view);
+    return members.some((member) => member.node === ref.node && !sameRef(member, ref));
   }
 
   #onDown(peer: Peer): void {

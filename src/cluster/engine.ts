@@ -116,6 +116,10 @@ export class Engine {
   /** Told of every change while a scan of the table runs: see `warm-up.ts`. */
   onChange: ((slot: number, db: number, key: string) => void) | null = null;
   readonly #pending = new Map<number, Op>();
+  /** Operations of earlier views that are in a batch whose fate is not known yet. */
+  readonly #undecided = new Set<Op>();
+  /** While a view is adopted: operations that it ends, to be told when the new one stands. */
+  #ending: Op[] | null = null;
   #lastOpNo = 0;
   #seq = 0;
   /** Last operation of each slot, to keep the order of a slot among different sets of owners. */
@@ -143,7 +147,7 @@ export class Engine {
   }
 
   get pendingCount(): number {
-    return this.#pending.size;
+    return this.#pending.size + this.#undecided.size;
   }
 
   /** Everything a command runs against; also for reads that a replica answers itself. */
@@ -155,6 +159,9 @@ export class Engine {
   submit(task: Task): void {
     const p = task.prepared;
     if (this.#stopped || this.#leaving) return task.onNotDone();
+    const epoch = this.#env.epoch();
+    if (task.epoch === 0) task.epoch = epoch;
+    else if (task.epoch !== epoch) return task.onNotDone();
     if (!this.#isMine(p)) {
       if (p.slot === MANY_SLOTS && this.#env.slots.isPrimary(slotOf(p.keys[0]!)))
         return this.#env.lead(task);
@@ -329,7 +336,11 @@ export class Engine {
   #unsettledOp(slot: number, db: number, key: string): Op | null {
     const entry = this.#env.keyspace.find(slot, db, key);
     if (entry === undefined || entry.dirty === 0) return null;
-    if (entry.dirty === UNSETTLED) this.settle([{ slot, db, key }]);
+    if (entry.dirty === UNSETTLED) {
+      this.settle([{ slot, db, key }]);
+      // Without other owners it is settled at once.
+      return this.#unsettledOp(slot, db, key);
+    }
     const op = this.#pending.get(entry.dirty);
     assert(op !== undefined, 'a key is dirty and nothing is under way for it');
     return op;
@@ -521,6 +532,7 @@ export class Engine {
   #complete(op: Op): void {
     if (op.finished) return;
     const current = this.#pending.delete(op.no);
+    this.#undecided.delete(op);
     if (current) {
       for (const { slot, db, key } of op.effects) this.#clean(slot, db, key, op.no);
       for (const stream of this.#streams.values()) stream.settled();
@@ -551,7 +563,9 @@ export class Engine {
   /** The lane's word: certainly not committed, and its view is over. */
   onVoid(op: Op): void {
     this.#pending.delete(op.no);
-    op.finish(VOID);
+    this.#undecided.delete(op);
+    if (this.#ending === null) op.finish(VOID);
+    else this.#ending.push(op);
   }
 
   /** The lane's word: the database refused it. It fails, and so does all that was built on it. */
@@ -658,7 +672,8 @@ export class Engine {
     op.watch(({ kind }) => {
       if (kind !== 'done') for (const slot of mine) slots.setComplete(slot, false);
       // Learned in a later view, it says nothing of what this node's memory holds now.
-      else if (db === null && op.epoch === this.#env.epoch()) for (const slot of mine) slots.setComplete(slot, true);
+      else if (db === null && op.epoch === this.#env.epoch())
+        for (const slot of mine) slots.setComplete(slot, true);
     });
   }
 
@@ -730,6 +745,8 @@ export class Engine {
   endView(): { tasks: Task[]; waiters: (() => void)[]; unsettled: Op[] } {
     const ops = [...this.#pending.values()];
     this.#pending.clear();
+    this.#ending = [];
+    for (const stream of this.#streams.values()) stream.end();
     this.#streams.clear();
     this.#targets = new Map();
     this.#slotOps.fill(null);
@@ -739,11 +756,15 @@ export class Engine {
       for (const effect of op.effects) this.#env.replica.unsettle(effect, op.no);
       if (op.floors.length > 0)
         for (const slot of op.floors[0]!.slots) this.#env.slots.setComplete(slot, false);
-      if (op.finished || (op.entered && op.persistent)) continue;
+      if (op.finished) continue;
+      if (op.entered && op.persistent) {
+        this.#undecided.add(op);
+        continue;
+      }
       // Only what has no row at all can be finished from memory.
       const memoryOnly = op.effects.length > 0 && op.effects.every((effect) => !effect.persistent);
       if (memoryOnly && op.foreign.length === 0) unsettled.push(op);
-      else op.finish(VOID);
+      else this.#ending.push(op);
     }
     this.#env.replica.adopt();
     this.lane.adopt();
@@ -765,6 +786,10 @@ export class Engine {
     }
     const own = replica.unsettledOf((slot) => slots.isPrimary(slot));
     if (own.length > 0) this.settle(own);
+    // Only now: whoever is told may come back with the next command at once.
+    const ended = this.#ending ?? [];
+    this.#ending = null;
+    for (const op of ended) op.finish(VOID);
     for (const waiter of over.waiters) waiter();
     for (const task of over.tasks) this.submit(task);
   }
@@ -784,8 +809,10 @@ export class Engine {
     for (const task of over.tasks) task.onNotDone();
     for (const waiter of over.waiters)
       waiter(new ReplyError('NOTDONE', 'this node is leaving the cluster; nothing was changed'));
-    for (const op of [...this.#pending.values()]) op.finish({ kind: 'unknown' });
+    for (const op of [...this.#pending.values(), ...this.#undecided])
+      op.finish({ kind: 'unknown' });
     this.#pending.clear();
+    this.#undecided.clear();
   }
 
   // ---------------------------------------------------------------- time
@@ -793,6 +820,7 @@ export class Engine {
   #sweep(): void {
     const now = this.#env.platform.clock.monotonicMs();
     for (const op of this.#pending.values()) if (op.deadlineMs <= now) op.overdue();
+    for (const op of this.#undecided) if (op.deadlineMs <= now) op.overdue();
     for (const task of this.gates.overdue(now)) task.onReply(NOT_DONE_IN_TIME, '');
     if (this.#parked.length === 0) return;
     const late = this.#parked.filter((task) => task.deadlineMs <= now);

@@ -32,6 +32,7 @@ export class OutStream {
   #nextSeq = 1;
   #confirmedSeq = 0;
   #watermarkScheduled = false;
+  #ended = false;
 
   constructor(timers: Timers, onConfirmed: (op: Op) => void) {
     this.#timers = timers;
@@ -55,6 +56,7 @@ export class OutStream {
 
   /** The peer has everything up to `seq`. */
   confirm(seq: number): void {
+    if (this.#ended) return;
     while (this.#confirmedSeq < seq && this.#confirmedSeq < this.#nextSeq - 1) {
       this.#confirmedSeq++;
       const { op } = this.#items[this.#head + this.#confirmedSeq - this.#headSeq]!;
@@ -63,18 +65,28 @@ export class OutStream {
     this.settled();
   }
 
+  /**
+   * The view is over, and with it these numbers: nothing more is sent. A watermark that was still to go
+   * out would bear the next view's epoch, and be taken there for one of its own stream.
+   */
+  end(): void {
+    this.#ended = true;
+    this.peer = null;
+  }
+
   /** Some operation was finished: the watermark may move, at the end of this turn. */
   settled(): void {
-    if (this.#watermarkScheduled) return;
+    if (this.#watermarkScheduled || this.#ended) return;
     this.#watermarkScheduled = true;
     this.#timers.turnEnd(() => {
       this.#watermarkScheduled = false;
-      this.#advance();
+      if (!this.#ended) this.#advance();
     });
   }
 
   /** The link works again, and the peer has everything up to `lastSeq`. */
   resume(lastSeq: number): void {
+    if (this.#ended) return;
     this.confirm(lastSeq);
     for (let seq = Math.max(lastSeq + 1, this.#headSeq); seq < this.#nextSeq; seq++) {
       this.#write(seq, this.#items[this.#head + seq - this.#headSeq]!.payload);

@@ -47,6 +47,7 @@ export interface RouterEnv {
   readonly engine: Engine;
   readonly peers: Peers;
   readonly requestTimeoutMs: number;
+  epoch(): number;
   /** How far clocks of two nodes may differ: keys this close to their expiry are the primary's business. */
   readonly clockBoundMs: number;
   readsWithoutLease(): boolean;
@@ -54,6 +55,11 @@ export interface RouterEnv {
 
 const RETRY_MS = 15;
 const SWEEP_MS = 50;
+/**
+ * How long after its time a call in the local engine is answered from here. The engine knows better
+ * what became of most of them; this bounds what waits there for something else's end.
+ */
+const LOCAL_GRACE_MS = 150;
 /** Rounds of a read over several primaries before it takes holds. */
 const ROUNDS_MAX = 6;
 /** Commands in one frame. */
@@ -69,6 +75,12 @@ const UNKNOWN = encodeError(
   new ReplyError(
     'UNKNOWN',
     'outcome unknown: the primary was lost after the write was sent; it may or may not have been applied',
+  ),
+);
+const OVERDUE = encodeError(
+  new ReplyError(
+    'UNKNOWN',
+    'outcome unknown: the write was not confirmed in time; it may or may not have been applied',
   ),
 );
 const JOINING = encodeError(new ReplyError('LOADING', 'Ringfence is joining the cluster'));
@@ -96,8 +108,8 @@ class Routed extends Task {
   state: 'open' | 'replied' | 'notDone' = 'open';
   reply = '';
   versions = '';
-  /** Its frame has left (or it is in the local engine). */
-  sent = false;
+  /** Number of the run it was last sent in: an answer of an earlier one is not for this try. */
+  run = 0;
 
   constructor(
     router: Router,
@@ -135,7 +147,7 @@ class Routed extends Task {
   reopen(): void {
     this.state = 'open';
     this.executed = false;
-    this.sent = false;
+    this.epoch = 0;
   }
 
   deliver(): void {
@@ -155,6 +167,7 @@ class Chain {
   broken = false;
   /** The calls in `open` that leave as one run at the end of this turn. */
   run: Routed[] | null = null;
+  #pumping = false;
 
   constructor(router: Router, order: Order, slot: number) {
     this.#router = router;
@@ -170,11 +183,16 @@ class Chain {
 
   /** Submits what may go. */
   pump(): void {
+    // A command that runs at once calls this again: the loop further up goes on with the next one, as
+    // a long pipeline would else end in a stack overflow.
+    if (this.#pumping) return;
+    this.#pumping = true;
     while (this.waiting.length > 0 && this.#mayFollow()) {
       const routed = this.waiting.shift()!;
       this.open.push(routed);
       this.#router.dispatch(this, routed);
     }
+    this.#pumping = false;
   }
 
   #mayFollow(): boolean {
@@ -182,6 +200,8 @@ class Chain {
     const last = this.open.at(-1);
     if (last === undefined) return true;
     if (this.run !== null) return this.run.length < RUN_MAX;
+    // Begun in an older view and still undecided: it may come back as not done, and must go first then.
+    if (this.open[0]!.epoch !== this.#router.epoch) return false;
     // Behind a command in the local engine: as soon as that has run.
     return (last.executed || last.state === 'replied') && this.#router.isLocal(this.slot);
   }
@@ -219,6 +239,8 @@ interface SentRun {
 export class Router {
   readonly #env: RouterEnv;
   readonly #runs = new Map<number, SentRun>();
+  /** Calls in this node's engine. */
+  readonly #local = new Set<Routed>();
   #lastRun = 0;
   #unsent: { chain: Chain; calls: Routed[]; peer: Peer }[] = [];
   #flushScheduled = false;
@@ -332,6 +354,7 @@ export class Router {
   /** A call has its reply, or came back as not done. */
   onSettled(routed: Routed): void {
     const { chain } = routed;
+    this.#local.delete(routed);
     if (chain === null) return this.#onSeveralSettled(routed);
     if (routed.state === 'notDone') chain.broken = true;
     if (chain.broken) {
@@ -345,8 +368,13 @@ export class Router {
   #afterRelease(chain: Chain): void {
     const { order } = chain;
     if (!chain.release()) return;
-    if (chain.waiting.length > 0) chain.pump();
-    else if (order.chains.get(chain.slot) === chain) order.chains.delete(chain.slot);
+    while (chain.waiting.length > 0) {
+      chain.pump();
+      // What comes next may have its reply already: a write that was done before its chain was retried.
+      if (chain.open[0]?.state !== 'replied' || !chain.release()) break;
+    }
+    const idle = chain.open.length === 0 && chain.waiting.length === 0;
+    if (idle && order.chains.get(chain.slot) === chain) order.chains.delete(chain.slot);
     this.#next(order);
   }
 
@@ -395,6 +423,10 @@ export class Router {
 
   // ---------------------------------------------------------------- to the primary
 
+  get epoch(): number {
+    return this.#env.epoch();
+  }
+
   isLocal(slot: number): boolean {
     return this.#env.slots.isPrimary(slot);
   }
@@ -403,12 +435,10 @@ export class Router {
   dispatch(chain: Chain, routed: Routed): void {
     // A write that was done before its chain was retried: its reply only takes its place.
     if (routed.state === 'replied') return;
+    routed.epoch = this.epoch;
     const primary = this.#env.slots.primaryOf(chain.slot);
     if (primary === undefined) return routed.onNotDone();
-    if (sameRef(primary, this.#env.self)) {
-      routed.sent = true;
-      return this.#env.engine.submit(routed);
-    }
+    if (sameRef(primary, this.#env.self)) return this.#toEngine(routed);
     if (chain.run !== null) {
       chain.run.push(routed);
       return;
@@ -418,6 +448,11 @@ export class Router {
     if (peer.stream.congested) return routed.onReply(PEER_CONGESTED, '');
     chain.run = [routed];
     this.#sendAtTurnEnd(chain, chain.run, peer);
+  }
+
+  #toEngine(routed: Routed): void {
+    this.#local.add(routed);
+    this.#env.engine.submit(routed);
   }
 
   #sendAtTurnEnd(chain: Chain, calls: Routed[], peer: Peer): void {
@@ -442,7 +477,7 @@ export class Router {
     }
     const run = ++this.#lastRun;
     this.#runs.set(run, { peer, calls, left: calls.length });
-    for (const call of calls) call.sent = true;
+    for (const call of calls) call.run = run;
     const leftMs = calls[0]!.deadlineMs - this.#env.platform.clock.monotonicMs();
     writeRun(peer.stream, run, calls, leftMs);
   }
@@ -452,6 +487,7 @@ export class Router {
     const call = sent?.calls[index];
     if (sent === undefined || call === undefined) return;
     if (--sent.left === 0) this.#runs.delete(run);
+    if (call.run !== run) return;
     if (done) call.onReply(reply, versions);
     else call.onNotDone();
   }
@@ -503,10 +539,7 @@ export class Router {
   /** To the primary of the first key, which runs it alone or leads a transaction. */
   #toLeader(routed: Routed): void {
     const leader = this.#env.slots.primaryOf(slotOf(routed.prepared.keys[0]!))!;
-    if (sameRef(leader, this.#env.self)) {
-      routed.sent = true;
-      return this.#env.engine.submit(routed);
-    }
+    if (sameRef(leader, this.#env.self)) return this.#toEngine(routed);
     const peer = this.#env.peers.get(leader);
     if (peer?.stream === null || peer === undefined || peer.leaving) return routed.onNotDone();
     if (peer.stream.congested) return routed.onReply(PEER_CONGESTED, '');
@@ -558,6 +591,10 @@ export class Router {
 
   #sweep(): void {
     const now = this.#env.platform.clock.monotonicMs();
+    for (const call of this.#local) {
+      if (call.deadlineMs + LOCAL_GRACE_MS > now) continue;
+      call.onReply(call.prepared.writes ? OVERDUE : NOT_DONE, '');
+    }
     for (const { calls } of this.#runs.values()) {
       // A frame's calls have one deadline; older frames come first, but budgets may differ.
       for (const call of calls) {

@@ -69,6 +69,8 @@ export function readRunReply(frame: FrameReader): RunReply {
 export interface RunHostEnv {
   readonly clock: Clock;
   readonly prepare: Prepare;
+  /** Epoch of the present view: the whole run is executed in it, or comes back. */
+  readonly epoch: number;
   submit(task: Task): void;
 }
 
@@ -99,7 +101,9 @@ class HostedRun {
     try {
       const prepared = this.#env.prepare(args, db, (flags & CommandFlag.Resp3) !== 0 ? 3 : 2);
       const wantVersions = (flags & CommandFlag.WantVersions) !== 0;
-      return new HostedTask(this, index, prepared, deadlineMs, wantVersions);
+      const task = new HostedTask(this, index, prepared, deadlineMs, wantVersions);
+      task.epoch = this.#env.epoch;
+      return task;
     } catch (error) {
       if (error instanceof ReplyError) return encodeError(error);
       throw error;

@@ -7,6 +7,11 @@ export abstract class Task {
   readonly deadlineMs: number;
   /** The answer must carry the versions of what was read. */
   readonly wantVersions: boolean;
+  /**
+   * Epoch in which it was handed to the engine; 0: not yet. It runs in that one or not at all: what its
+   * client sent before it may be undecided over a change of view, and must not be overtaken.
+   */
+  epoch = 0;
   /** It has run; only its reply may still be held. Later commands of the same client may run now. */
   executed = false;
 
