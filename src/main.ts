@@ -113,14 +113,17 @@ export async function runNode(start: { config: Config; version: string }): Promi
   });
   facts.port = clients.port;
   const ready = cluster.start({ port: clients.port, httpPort: http.port });
+  let stopping = false;
   ready.then(
-    () =>
-      log.info({ node: config.nodeId, port: clients.port, httpPort: http.port }, 'node started'),
+    () => {
+      if (!stopping) log.info({ port: clients.port, httpPort: http.port }, 'node started');
+    },
     (error: unknown) => log.error({ err: error }, 'node cannot start'),
   );
   return {
     ready,
     async stop() {
+      stopping = true;
       log.info({}, 'stopping');
       await server.close(DRAIN_MS);
       await cluster.drain(DRAIN_MS);

@@ -42,6 +42,8 @@ export interface RangeSummary {
 }
 
 const RESTART_MS = 200;
+/** How often an unchanged trouble is logged again, milliseconds. */
+const SAY_AGAIN_MS = 30_000;
 const JOINING = 'Ringfence is joining the cluster';
 
 export class Cluster {
@@ -54,6 +56,7 @@ export class Cluster {
   #stopped = false;
   /** Why there is no life at the moment, for people. */
   #trouble = 'starting';
+  #sayAgainMs = 0;
   /** Lives that were ended by the other nodes. */
   expulsions = 0;
 
@@ -103,15 +106,25 @@ export class Cluster {
     await this.#life?.drain(timeoutMs);
   }
 
+  /** Says what it waits for: at once when that changes, and now and then while it does not. */
+  #sayWaiting(reason: string): void {
+    const now = this.#env.platform.clock.monotonicMs();
+    const trouble = `waiting for the database: ${reason}`;
+    if (trouble === this.#trouble && now < this.#sayAgainMs) return;
+    this.#trouble = trouble;
+    this.#sayAgainMs = now + SAY_AGAIN_MS;
+    this.#env.log.warn({ reason }, 'waiting for the database');
+  }
+
+  /** The cluster's id; empty when the node was stopped before it could be read. */
   async #prepare(store: Store): Promise<string> {
     for (;;) {
       try {
         return (await store.prepare()).clusterId;
       } catch (error) {
-        const wait = error instanceof StoreError && error.kind === 'unavailable' && !this.#stopped;
-        if (!wait) throw error;
-        this.#trouble = `waiting for the database: ${error.message}`;
-        this.#env.log.warn({ reason: error.message }, 'waiting for the database');
+        if (this.#stopped) return '';
+        if (!(error instanceof StoreError) || error.kind !== 'unavailable') throw error;
+        this.#sayWaiting(error.message);
         await sleep(this.#env.platform.timers, RESTART_MS * 5);
       }
     }

@@ -17,6 +17,8 @@ const MIGRATION_MS_MAX = 3_600_000;
 const NO_SUCH_DATABASE = '3D000';
 const DATABASE_EXISTS = new Set(['42P04', '23505']);
 const PERMISSION_DENIED = '42501';
+/** Of the user: not allowed, unknown or refused, wrong password. */
+const REFUSALS = new Set([PERMISSION_DENIED, '28000', '28P01']);
 
 export interface Prepared {
   readonly clusterId: string;
@@ -25,9 +27,27 @@ export interface Prepared {
 
 /**
  * Creates the database and the schema where they are missing, and checks the server. Safe when several
- * nodes do it at once. Rejects with 'unavailable' and a message that says what to do.
+ * nodes do it at once. Rejects with a message that says what to do: 'unavailable' where waiting may
+ * help, 'unusable' where somebody must act.
  */
 export async function prepare(context: StoreContext): Promise<Prepared> {
+  try {
+    return await setUp(context);
+  } catch (error) {
+    if (!(error instanceof StoreError) || !isRefused(error)) throw error;
+    throw new StoreError('unusable', error.message, { cause: error.cause });
+  }
+}
+
+/** The server does not let this user in, or not do what is needed. */
+function isRefused(error: Error): boolean {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if (REFUSALS.has(sqlState(cause) ?? '')) return true;
+  }
+  return false;
+}
+
+async function setUp(context: StoreContext): Promise<Prepared> {
   const session = await openOrCreateDatabase(context);
   try {
     const serverVersion = await checkServer(context, session);
@@ -97,11 +117,11 @@ async function checkServer(context: StoreContext, session: Session): Promise<str
   });
   const [number, version, encoding, fsync, fullPageWrites] = row ?? [];
   if (Number(number) < OLDEST_SERVER) {
-    throw new StoreError('unavailable', `PostgreSQL ${version} is too old: 13 or newer is needed`);
+    throw new StoreError('unusable', `PostgreSQL ${version} is too old: 13 or newer is needed`);
   }
   if (encoding !== 'UTF8') {
     throw new StoreError(
-      'unavailable',
+      'unusable',
       `the database has the encoding ${encoding}: one with the encoding UTF8 is needed`,
     );
   }
@@ -123,7 +143,7 @@ async function migrate(context: StoreContext, session: Session): Promise<string>
     const had = await schemaVersion(session);
     if (had > MIGRATIONS.length) {
       throw new StoreError(
-        'unavailable',
+        'unusable',
         `the schema has version ${had}, this program knows up to ${MIGRATIONS.length}: use a newer one`,
       );
     }
@@ -141,9 +161,13 @@ async function migrate(context: StoreContext, session: Session): Promise<string>
   } catch (error) {
     session.destroy();
     throw error instanceof StoreError
-      ? new StoreError('unavailable', `cannot set up the schema: ${error.message}`, {
-          cause: error,
-        })
+      ? new StoreError(
+          error.kind === 'unusable' ? error.kind : 'unavailable',
+          `cannot set up the schema: ${error.message}`,
+          {
+            cause: error,
+          },
+        )
       : error;
   }
 }

@@ -121,6 +121,8 @@ export interface ViewProposal {
 export type StoreErrorKind =
   /** Not sent, or rolled back for a passing reason (timeout, deadlock) that is not in the data: not done. */
   | 'unavailable'
+  /** Start-up only: no waiting makes this database fit (too old, another encoding, no rights, ...). */
+  | 'unusable'
   /** This incarnation, generation or epoch may not write any more: not done. */
   | 'fenced'
   /** The batch before this one did not commit: not done. */

@@ -261,7 +261,7 @@ describe('the whole keyspace', () => {
     for (const key of names('placed:', 30)) {
       const slot = (await everywhere('CLUSTER', 'KEYSLOT', key)) as number;
       const range = slots.find(([from, to]) => from <= slot && slot <= to)!;
-      const primary = ports.indexOf(range[2][1]);
+      const primary = ports.indexOf(range[2]![1]);
       await clients[primary]!.command('SET', key, 'here');
       expect(
         await clients[primary]!.plain('CLUSTER', 'GETKEYSINSLOT', String(slot), '10'),
