@@ -360,7 +360,6 @@ export class Engine {
 
   #write(task: Task, effects: readonly Effect[], reply: string): void {
     const p = task.prepared;
-    this.#executed(task);
     this.begin({
       effects,
       touched: placesOf(p).map(({ db, key }) => keyId(db, key)),
@@ -372,6 +371,8 @@ export class Engine {
       },
       onOverdue: () => this.answerOutcome(task, { kind: 'unknown' }),
     });
+    // Not before its effects are in memory: the client's next command may run right now.
+    this.#executed(task);
   }
 
   /** Answers a write that is not (known to be) done. */
