@@ -229,7 +229,7 @@ class NodeProcess implements ClusterNode {
  * Free ports below the range from which the kernel takes ports of outgoing connections: one from
  * inside it could be gone again before the node listens.
  */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
   for (let tried = 0; ports.length < count && tried < PORTS_BELOW; tried++) {
     const port = PORT_FIRST + (nextPort++ % PORTS_BELOW);

@@ -20,7 +20,7 @@ const KEYS_PER_WRITER = 12;
 const COUNTERS = 3;
 const RECONNECT_MS = 20;
 const REPLY_TIMEOUT_MS = 30_000;
-const PROGRESS_WITHIN_MS = 60_000;
+const PROGRESS_WITHIN_MS = 40_000;
 const POLL_MS = 20;
 
 interface Request {

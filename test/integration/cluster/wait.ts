@@ -1,7 +1,7 @@
 /** Waiting for a condition, and saying what was measured. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const WITHIN_MS = 60_000;
+const WITHIN_MS = 40_000;
 const POLL_MS = 25;
 
 /** Runs the check again and again until it passes; its last failure when it never does. */
