@@ -104,6 +104,16 @@ export async function runNode(start: { config: Config; version: string }): Promi
     info: facts.info,
     resetCounters: () => facts.resetCounters(),
   });
+  for (const key of [
+    'maxmemoryPolicy',
+    'maxmemorySamples',
+    'lfuLogFactor',
+    'lfuDecayTime',
+  ] as const) {
+    live.onChange(key, () => {
+      if (cluster.life !== null) tune(live, cluster.life.keyspace, cluster.life.evictor);
+    });
+  }
   const clients = await server.listen({ host: config.bind, port: config.port });
   const http = await startHttp({
     host: config.httpBind,
@@ -174,7 +184,7 @@ function clusterOptions(config: Config, live: LiveConfig): ClusterOptions {
   };
 }
 
-/** A memory of its own for every life of the node; CONFIG SET reaches the newest. */
+/** A memory of its own for every life of the node. */
 function createMemory(
   platform: Platform,
   live: LiveConfig,
@@ -188,22 +198,16 @@ function createMemory(
     policy: live.maxmemoryPolicy,
     samples: live.maxmemorySamples,
   });
-  const tune = (): void => {
-    evictor.policy = live.maxmemoryPolicy;
-    evictor.samples = live.maxmemorySamples;
-    keyspace.access.lfuLogFactor = live.lfuLogFactor;
-    keyspace.access.lfuDecayMinutes = live.lfuDecayTime;
-  };
-  tune();
-  for (const key of [
-    'maxmemoryPolicy',
-    'maxmemorySamples',
-    'lfuLogFactor',
-    'lfuDecayTime',
-  ] as const) {
-    live.onChange(key, tune);
-  }
+  tune(live, keyspace, evictor);
   return { keyspace, evictor };
+}
+
+/** Brings the options of eviction to a memory. */
+function tune(live: LiveConfig, keyspace: Keyspace, evictor: Evictor): void {
+  evictor.policy = live.maxmemoryPolicy;
+  evictor.samples = live.maxmemorySamples;
+  keyspace.access.lfuLogFactor = live.lfuLogFactor;
+  keyspace.access.lfuDecayMinutes = live.lfuDecayTime;
 }
 
 /** 40 hexadecimal digits that stay the same over restarts, as Redis's cluster commands show nodes. */
@@ -212,10 +216,10 @@ function clusterIdOf(node: string): string {
 }
 
 function healthOf(cluster: Cluster): Health {
-  const reasons = cluster.problems();
+  const { blocking, others } = cluster.problems();
   return {
-    ready: reasons.length === 0,
-    reasons,
+    ready: blocking.length === 0,
+    reasons: [...blocking, ...others],
     details: {
       epoch: cluster.epoch,
       nodes: cluster.nodes().map(({ name, state, connected }) => ({ name, state, connected })),
@@ -309,7 +313,7 @@ function ringfenceLines(cluster: Cluster, legacy: LegacySource): [string, string
   const { life } = cluster;
   const lines: [string, string | number][] = [
     ['epoch', cluster.epoch],
-    ['problems', cluster.problems().join('; ')],
+    ['problems', Object.values(cluster.problems()).flat().join('; ')],
     ['expulsions', cluster.expulsions],
   ];
   if (life !== null) {

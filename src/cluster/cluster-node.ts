@@ -184,6 +184,7 @@ export class ClusterNode {
       pendingMax: () => options.live.loadPendingMax,
       isPersistent: (key) => env.policyOf(key).persistent,
       onLoaded: (row) => this.engine.fill([row]),
+      mayHydrate: (key) => !env.policyOf(key).persistent || !this.engine.lane.down,
       hydrate: ({ slot, db, key, value, ttlMs }) => {
         const expiresAtMs = ttlMs > 0 ? this.time.nowMs() + ttlMs : 0;
         const { persistent } = env.policyOf(key);
@@ -237,6 +238,7 @@ export class ClusterNode {
       ...withPeers,
       evictor: this.evictor,
       maxmemory: () => options.live.maxmemory,
+      sweep: (limit) => env.store.sweep(limit),
     });
     this.fill = new Fill(withPeers);
     this.warmUp = new WarmUp({ ...withPeers, hasRoom: () => this.upkeep.hasRoom() });

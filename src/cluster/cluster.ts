@@ -192,7 +192,7 @@ export class Cluster {
   }
 
   get healthy(): boolean {
-    return this.problems().length === 0;
+    return this.problems().blocking.length === 0;
   }
 
   nowMs(): number {
@@ -270,29 +270,34 @@ export class Cluster {
     return ranges;
   }
 
-  /** What keeps this node from serving everything, in words; empty when nothing does. */
-  problems(): string[] {
+  /**
+   * What is wrong, in words. `blocking`: clients should not be sent here. A missing link blocks only
+   * when most links are missing, that is, when this node is more likely the cause than its peers: the
+   * death of one node must not make all others look unready.
+   */
+  problems(): { blocking: string[]; others: string[] } {
     const life = this.#life;
-    if (life === null) return [this.#trouble];
-    const problems: string[] = [];
-    const { view } = life;
-    if (view === null || !hasRef(participants(view), life.self))
-      return ['joining: not yet in a view'];
-    if (!life.settled) problems.push(`joining: being filled, ${life.learning} slots to go`);
+    if (life === null) return { blocking: [this.#trouble], others: [] };
+    const { view, membership } = life;
+    if (view === null || !hasRef(participants(view), life.self)) {
+      return { blocking: ['joining: not yet in a view'], others: [] };
+    }
+    const blocking: string[] = [];
+    if (!life.settled) blocking.push(`joining: being filled, ${life.learning} slots to go`);
     if (!life.lease.valid) {
-      const reads = life.outage.readsWithoutLease()
-        ? 'serving reads of cached keys only'
-        : 'serving nothing';
-      problems.push(`no lease: the database is not reachable; ${reads}`);
+      const why = membership.storeUnreachable ? 'the database is not reachable' : 'being renewed';
+      const reads = life.outage.readsWithoutLease() ? 'reads of cached keys only' : 'nothing';
+      blocking.push(`no lease: ${why}; serving ${reads}`);
     }
     if (life.engine.lane.down)
-      problems.push('no lane: writes are refused until the database is back');
-    if (!life.slots.allActive) problems.push('some slots wait for the nodes that held them before');
-    for (const member of living(view)) {
-      if (sameRef(member, life.self) || life.peers.get(member)?.up === true) continue;
-      problems.push(`no link to ${member.node}`);
-    }
-    return problems;
+      blocking.push('no lane: writes are refused until the database is back');
+    if (!life.slots.allActive) blocking.push('some slots wait for the nodes that held them before');
+    const others = living(view).filter((member) => !sameRef(member, life.self));
+    const missing = others.filter((member) => life.peers.get(member)?.up !== true);
+    const links = missing.map((member) => `no link to ${member.node}`);
+    if (missing.length * 2 > others.length && missing.length > 1)
+      return { blocking: [...blocking, ...links], others: [] };
+    return { blocking, others: links };
   }
 
   #member(incarnation: string): Member {

@@ -61,7 +61,7 @@ const scratch = new FrameWriter(4096);
 export function encodeEffects(effects: readonly OwnerEffect[]): Buffer {
   scratch.u32(effects.length);
   for (const effect of effects) encodeEffect(scratch, effect);
-  return scratch.take();
+  return scratch.copyOut();
 }
 
 export function flushEffects(floors: readonly FloorChange[]): OwnerEffect[] {

@@ -76,7 +76,16 @@ export interface KeyPlace {
   readonly key: string;
 }
 
+interface WaitingFlush {
+  readonly db: number | null;
+  readonly deadlineMs: number;
+  readonly done: (outcome: OpOutcome) => void;
+}
+
 const SWEEP_MS = 50;
+/** Rows and bytes that one command may change: a batch must stay well below a lease. */
+const EFFECTS_MAX = 20_000;
+const EFFECT_BYTES_MAX = 128 * 1024 * 1024;
 /** Tasks that wait for activation or a lease, and at gates. */
 const PARKED_MAX = 50_000;
 
@@ -105,6 +114,13 @@ const VALUE_TOO_LONG = encodeError(
   ),
 );
 
+const TOO_MANY_CHANGES = encodeError(
+  new ReplyError(
+    'ERR',
+    `one command may change at most ${EFFECTS_MAX} keys and ${EFFECT_BYTES_MAX} bytes; nothing was changed`,
+  ),
+);
+
 export class Engine {
   readonly #env: EngineEnv;
   readonly #setEnv: WorkingSetEnv;
@@ -129,6 +145,10 @@ export class Engine {
   #parked: Task[] = [];
   /** A flush under way: everything else waits for it. */
   #flushing: Op | null = null;
+  /** Flushes that wait for another one, or for holds to end. */
+  #flushes: WaitingFlush[] = [];
+  /** Holds that wait until no flush is wanted any more. */
+  #afterFlush: (() => void)[] = [];
   /** No command begins here any more; those under way end. */
   #leaving = false;
   #stopped = false;
@@ -137,7 +157,10 @@ export class Engine {
   constructor(env: EngineEnv) {
     this.#env = env;
     this.#setEnv = { keyspace: env.keyspace, slotOf, policyOf: (key) => env.policyOf(key) };
-    this.gates = new Gates((task) => this.submit(task));
+    this.gates = new Gates(
+      (task) => this.submit(task),
+      () => this.#beginFlush(),
+    );
     this.#sweeper = env.platform.timers.every(SWEEP_MS, () => this.#sweep());
   }
 
@@ -231,6 +254,10 @@ export class Engine {
     }
     const missing = placesOf(p).filter(({ slot, db, key }) => this.loader.isMissing(slot, db, key));
     if (missing.length === 0) return false;
+    if (this.#env.platform.clock.monotonicMs() > task.deadlineMs) {
+      task.onReply(NOT_DONE_IN_TIME, '');
+      return true;
+    }
     this.loadAll(missing, (error) => {
       if (error === null) this.submit(task);
       else task.onReply(encodeError(error), '');
@@ -272,9 +299,13 @@ export class Engine {
   refuse(p: Prepared, effects: readonly Effect[]): string | null {
     if (this.lane.down && effects.some((effect) => effect.persistent)) return STORE_DOWN;
     if (this.#pending.size >= this.#env.limits.pendingMax) return TOO_MUCH_PENDING;
+    if (effects.length > EFFECTS_MAX) return TOO_MANY_CHANGES;
+    let bytes = 0;
     for (const effect of effects) {
-      if (effect.value !== null && effect.value.length > this.#env.limits.valueBytesMax)
-        return VALUE_TOO_LONG;
+      const length = effect.value?.length ?? 0;
+      if (length > this.#env.limits.valueBytesMax) return VALUE_TOO_LONG;
+      bytes += length;
+      if (bytes > EFFECT_BYTES_MAX) return TOO_MANY_CHANGES;
       if (this.#targetsOf(effect.slot).some((stream) => stream.congested)) return TOO_MUCH_PENDING;
     }
     return p.needsMemory && !this.#env.ensureMemory() ? OUT_OF_MEMORY : null;
@@ -383,7 +414,8 @@ export class Engine {
       case 'failed':
         return task.onReply(refusedByStore(outcome.reason), '');
       case 'unknown':
-        return task.onReply(OUTCOME_UNKNOWN, '');
+        // A read that removes what it found expired has changed nothing that anybody asked for.
+        return task.onReply(task.prepared.writes ? OUTCOME_UNKNOWN : NOT_DONE_IN_TIME, '');
     }
   }
 
@@ -535,7 +567,10 @@ export class Engine {
     const current = this.#pending.delete(op.no);
     this.#undecided.delete(op);
     if (current) {
-      for (const { slot, db, key } of op.effects) this.#clean(slot, db, key, op.no);
+      for (const { slot, db, key } of op.effects) {
+        this.#clean(slot, db, key, op.no);
+        if (this.#slotOps[slot] === op) this.#slotOps[slot] = null;
+      }
       for (const stream of this.#streams.values()) stream.settled();
     }
     this.#finish(op, DONE);
@@ -545,7 +580,9 @@ export class Engine {
     const flushed = this.#flushing === op;
     if (flushed) this.#flushing = null;
     op.finish(outcome);
-    if (flushed) this.retryParked();
+    if (!flushed) return;
+    this.#beginFlush();
+    this.retryParked();
   }
 
   #clean(slot: number, db: number, key: string, no: number): void {
@@ -643,16 +680,33 @@ export class Engine {
    * waits until it is committed, so no read can see a slot half flushed or load a row that is going.
    */
   flush(db: number | null, deadlineMs: number, done: (outcome: OpOutcome) => void): void {
+    this.#flushes.push({ db, deadlineMs, done });
+    this.#beginFlush();
+  }
+
+  /**
+   * Holds and flushes exclude each other: a key that was handed over must not be flushed under its
+   * transaction, nor a value be loaded and handed over whose row is going. New holds wait while a flush
+   * is wanted; the granted ones end by themselves, since the last participant of each waits for nobody.
+   */
+  whenNoFlush(then: () => void): void {
+    if (this.#flushing === null && this.#flushes.length === 0) then();
+    else this.#afterFlush.push(then);
+  }
+
+  #beginFlush(): void {
+    if (this.#flushing !== null || this.gates.held > 0) return;
+    const next = this.#flushes.shift();
+    if (next !== undefined) return this.#flush(next);
+    const waiting = this.#afterFlush;
+    this.#afterFlush = [];
+    for (const then of waiting) then();
+  }
+
+  #flush({ db, deadlineMs, done }: WaitingFlush): void {
     const { slots, keyspace } = this.#env;
     const mine: number[] = [];
     for (let slot = 0; slot < SLOT_COUNT; slot++) if (slots.isActivePrimary(slot)) mine.push(slot);
-    if (this.#flushing !== null) {
-      this.#flushing.watch(() => {
-        if (this.#env.platform.clock.monotonicMs() > deadlineMs) done(VOID);
-        else this.flush(db, deadlineMs, done);
-      });
-      return;
-    }
     const floor = { slots: mine, db, ...this.nextVersion() };
     for (const slot of mine) {
       keyspace.clearSlot(slot, db);
@@ -668,7 +722,7 @@ export class Engine {
       settle: done,
       onOverdue: () => done({ kind: 'unknown' }),
     });
-    if (op.finished) return;
+    if (op.finished) return this.#beginFlush();
     this.#flushing = op;
     op.watch(({ kind }) => {
       if (kind !== 'done') for (const slot of mine) slots.setComplete(slot, false);
@@ -752,6 +806,8 @@ export class Engine {
     this.#targets = new Map();
     this.#slotOps.fill(null);
     this.#flushing = null;
+    for (const { done } of this.#flushes) done(VOID);
+    this.#flushes = [];
     const unsettled: Op[] = [];
     for (const op of ops) {
       for (const effect of op.effects) this.#env.replica.unsettle(effect, op.no);
@@ -793,6 +849,7 @@ export class Engine {
     for (const op of ended) op.finish(VOID);
     for (const waiter of over.waiters) waiter();
     for (const task of over.tasks) this.submit(task);
+    this.#beginFlush();
   }
 
   /** Sends commands away that have not begun: their coordinators ask the next primary. */
@@ -823,6 +880,9 @@ export class Engine {
     for (const op of this.#pending.values()) if (op.deadlineMs <= now) op.overdue();
     for (const op of this.#undecided) if (op.deadlineMs <= now) op.overdue();
     for (const task of this.gates.overdue(now)) task.onReply(NOT_DONE_IN_TIME, '');
+    const lateFlushes = this.#flushes.filter(({ deadlineMs }) => deadlineMs <= now);
+    this.#flushes = this.#flushes.filter(({ deadlineMs }) => deadlineMs > now);
+    for (const { done } of lateFlushes) done(VOID);
     if (this.#parked.length === 0) return;
     const late = this.#parked.filter((task) => task.deadlineMs <= now);
     if (late.length === 0) return;

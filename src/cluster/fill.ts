@@ -33,6 +33,8 @@ interface Job {
   readonly learner: Member;
   readonly slots: number[];
   next: number;
+  /** What is left of the slot at `next`, once it has begun. */
+  running: Generator<OwnerEffect, void> | null;
 }
 
 export class Fill {
@@ -57,7 +59,8 @@ export class Fill {
       for (const learner of this.#env.slots.group(slot).learners) {
         const key = refKey(learner);
         let job = jobs.get(key);
-        if (job === undefined) jobs.set(key, (job = { learner, slots: [], next: 0 }));
+        if (job === undefined)
+          jobs.set(key, (job = { learner, slots: [], next: 0, running: null }));
         job.slots.push(slot);
       }
     }
@@ -83,45 +86,49 @@ export class Fill {
   #step(job: Job): void {
     const stream = this.#env.engine.streamTo(job.learner);
     while (job.next < job.slots.length && stream.unconfirmed < WINDOW && !stream.congested) {
-      // Until the slot is active, nobody may say what it holds.
-      if (!this.#env.slots.isActivePrimary(job.slots[job.next]!)) return;
-      stream.send(null, encodeEffects(this.#chunk(job)));
+      const chunk = this.#chunk(job);
+      if (chunk.length === 0) return;
+      stream.send(null, encodeEffects(chunk));
     }
   }
 
-  /** Whole slots, at least one: nothing may change between a slot's `begin` and its end. */
+  /** The next part of a job, about CHUNK_BYTES; empty while the next slot is not active yet. */
   #chunk(job: Job): OwnerEffect[] {
-    const { keyspace, slots } = this.#env;
     const effects: OwnerEffect[] = [];
     let bytes = 0;
     while (job.next < job.slots.length && bytes < CHUNK_BYTES) {
-      const slot = job.slots[job.next]!;
-      if (!slots.isActivePrimary(slot)) break;
-      job.next++;
-      effects.push({ kind: 'begin', slot });
-      bytes += 64;
-      for (const db of keyspace.databases(slot)) {
-        for (const [key, entry] of keyspace.entries(slot, db)) {
-          const { value, expiresAtMs, epoch, seq, persistent, dirty } = entry;
-          // A key being deleted: the learner has that effect already, or the key is not there at all.
-          if (value === null && dirty !== 0) continue;
-          effects.push({
-            kind: 'fill',
-            slot,
-            db,
-            key,
-            value,
-            expiresAtMs,
-            epoch,
-            seq,
-            persistent,
-            dirty: dirty !== 0,
-          });
-          bytes += 64 + key.length + (value?.length ?? 0);
-        }
+      // Until the slot is active, nobody may say what it holds.
+      if (job.running === null && !this.#env.slots.isActivePrimary(job.slots[job.next]!)) break;
+      job.running ??= this.#slotEffects(job.slots[job.next]!);
+      const { done, value } = job.running.next();
+      if (done === true) {
+        job.running = null;
+        job.next++;
+        continue;
       }
-      effects.push({ kind: 'filled', slot, complete: slots.isComplete(slot) });
+      effects.push(value);
+      bytes += 64 + (value.kind === 'fill' ? value.key.length + (value.value?.length ?? 0) : 0);
     }
     return effects;
+  }
+
+  /**
+   * A slot from its `begin` to its `filled`. A large one is cut into several chunks, and what happens to
+   * it meanwhile is fine: the iteration over a map meets what is added, and every change travels as a
+   * live effect between the chunks anyway.
+   */
+  *#slotEffects(slot: number): Generator<OwnerEffect, void> {
+    const { keyspace, slots } = this.#env;
+    yield { kind: 'begin', slot };
+    for (const db of keyspace.databases(slot)) {
+      for (const [key, entry] of keyspace.entries(slot, db)) {
+        const { value, expiresAtMs, epoch, seq, persistent } = entry;
+        const dirty = entry.dirty !== 0;
+        // A key being deleted: the learner has that effect already, or the key is not there at all.
+        if (value === null && dirty) continue;
+        yield { kind: 'fill', slot, db, key, value, expiresAtMs, epoch, seq, persistent, dirty };
+      }
+    }
+    yield { kind: 'filled', slot, complete: slots.isComplete(slot) };
   }
 }

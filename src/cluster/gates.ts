@@ -33,10 +33,19 @@ interface Gate {
 export class Gates {
   readonly #gates = new Map<string, Gate>();
   readonly #resubmit: (task: Task) => void;
+  readonly #onUnheld: () => void;
   #parked = 0;
+  #held = 0;
 
-  constructor(resubmit: (task: Task) => void) {
+  /** `onUnheld` is called when the last granted hold has been released. */
+  constructor(resubmit: (task: Task) => void, onUnheld: () => void) {
     this.#resubmit = resubmit;
+    this.#onUnheld = onUnheld;
+  }
+
+  /** Holds that are granted and not released. */
+  get held(): number {
+    return this.#held;
   }
 
   get empty(): boolean {
@@ -90,6 +99,7 @@ export class Gates {
         gate.queue = gate.queue.filter((item) => item !== hold);
       }
     }
+    if (hold.granted && --this.#held === 0) this.#onUnheld();
   }
 
   /** A new view: all holds are over. Returns the waiting tasks, in order, for another try. */
@@ -104,6 +114,7 @@ export class Gates {
     }
     this.#gates.clear();
     this.#parked = 0;
+    this.#held = 0;
     return tasks;
   }
 
@@ -124,6 +135,7 @@ export class Gates {
   #grantIfReady(hold: Hold): void {
     if (hold.waiting > 0 || hold.granted || hold.released) return;
     hold.granted = true;
+    this.#held++;
     hold.onGranted();
   }
 

@@ -11,9 +11,16 @@ import { scanHash } from '../storage/memory/keyspace.ts';
 import { typeName } from '../storage/memory/entry.ts';
 import type { Platform } from '../platform/platform.ts';
 import { sleep } from '../platform/clock.ts';
-import { type LoadPool, type NodeRef, StoreError } from '../storage/postgres/store.ts';
+import {
+  type LoadPool,
+  type NodeRef,
+  type Row,
+  type RowKey,
+  StoreError,
+} from '../storage/postgres/store.ts';
 import { ReplyError } from '../errors.ts';
 import type { Engine } from './engine.ts';
+import type { Lease } from './lease.ts';
 import type { OpOutcome } from './op.ts';
 import type { Peers } from './peers.ts';
 import { CallFailed, Method, type Rpc } from './rpc.ts';
@@ -32,6 +39,7 @@ export interface GatherEnv {
   readonly rpc: Rpc;
   readonly loads: LoadPool;
   readonly time: ClusterTime;
+  readonly lease: Lease;
   readonly requestTimeoutMs: number;
   epoch(): number;
   mayServe(): boolean;
@@ -72,6 +80,7 @@ const STEP_HOPS_MAX = 64;
 /** Slots that one answer reads from the table. */
 const STEP_QUERIES_MAX = 32;
 const TABLE_PAGE = 2000;
+const PAGE_BYTES = 1024 * 1024;
 const RETRY_MS = 20;
 
 export class Gather {
@@ -353,14 +362,36 @@ export class Gather {
       const { expiresAtMs } = found.entry;
       if (expiresAtMs === 0 || expiresAtMs > now) return found.key;
     }
-    // Nothing suitable in memory: the table, from a random slot on.
+    // Nothing suitable in memory: the table, from a random slot on, then from the first.
     const start = platform.random.below(SLOT_COUNT);
-    for (let i = 0; i < SLOT_COUNT; i++) {
-      const slot = (start + i) % SLOT_COUNT;
-      if (!slots.isPrimary(slot) || slots.isComplete(slot)) continue;
-      const keys: [string, string][] = [];
-      await this.#mergedPage(db, { slot, hash: -1 }, 1, keys);
-      if (keys.length > 0) return keys[0]![0];
+    const found = await this.#liveRow(db, start, SLOT_COUNT - 1);
+    return found ?? (start === 0 ? null : await this.#liveRow(db, 0, start - 1));
+  }
+
+  /** The first live key of this node's unread slots in the range; looks at a bounded number of rows. */
+  async #liveRow(db: number, from: number, to: number): Promise<string | null> {
+    const { slots, loads, time } = this.#env;
+    let after: RowKey | null = null;
+    for (let page = 0; page < STEP_QUERIES_MAX; page++) {
+      const rows: Row[] = await loads.scan({
+        from,
+        to,
+        after,
+        limit: TABLE_PAGE,
+        bytesMax: PAGE_BYTES,
+      });
+      const live = rows.find(
+        (row) =>
+          row.db === db &&
+          row.value !== null &&
+          (row.expiresAtMs === 0 || row.expiresAtMs > time.nowMs()) &&
+          slots.isPrimary(row.slot) &&
+          !slots.isComplete(row.slot),
+      );
+      if (live !== undefined) return live.key;
+      const last = rows.at(-1);
+      if (last === undefined) return null;
+      after = { slot: last.slot, db: last.db, key: last.key };
     }
     return null;
   }
@@ -369,8 +400,11 @@ export class Gather {
     if (epoch !== this.#env.epoch()) throw new CallFailed('another view', false);
     this.#requireActive();
     const deadlineMs = this.#env.platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
-    if (this.#env.engine.lane.down) {
-      throw new ReplyError('STOREDOWN', 'the database is not reachable; nothing was changed');
+    if (this.#env.engine.lane.down || !this.#env.lease.valid) {
+      throw new ReplyError(
+        'STOREDOWN',
+        'the database is not reachable; this node deleted nothing, others may have',
+      );
     }
     return new Promise((resolve, reject) => {
       // A flush that waits for another one has no operation of its own that could be overdue.

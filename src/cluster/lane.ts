@@ -54,12 +54,15 @@ export interface LaneEnv {
 interface Sent {
   readonly batch: Batch;
   readonly ops: readonly Op[];
-  outcome: 'pending' | 'committed' | 'rejected' | 'refused' | 'unknown';
+  outcome: 'pending' | 'committed' | 'rejected' | 'refused' | 'postponed' | 'unknown';
   reason: string;
 }
 
 const REOPEN_FIRST_MS = 10;
 const REOPEN_LAST_MS = 500;
+/** A batch that the database could not take now is sent again after this, and a single operation this often. */
+const POSTPONE_MS = 20;
+const POSTPONED_MAX = 3;
 
 export class Lane {
   readonly #env: LaneEnv;
@@ -196,6 +199,13 @@ export class Lane {
     if (kind === 'fenced' || kind === 'gap' || kind === 'conflict') {
       if (kind === 'fenced') this.#fence(sent);
       this.#onAnswer(sent, 'refused', reason);
+    } else if (kind === 'unavailable') {
+      // Not done, and the next try may pass (a timeout, a deadlock). If the connection is over, that is
+      // heard meanwhile, and opening the next one decides.
+      const answer = (): void => {
+        if (this.#sent.includes(sent)) this.#onAnswer(sent, 'postponed', reason);
+      };
+      this.#env.timers.after(POSTPONE_MS, answer);
     } else if (kind === 'rejected') this.#onAnswer(sent, 'rejected', reason);
     else this.#onAnswer(sent, 'unknown', reason);
   }
@@ -226,12 +236,19 @@ export class Lane {
     const sent = this.#sent;
     this.#sent = [];
     this.#nextNumber = first.batch.number;
-    if (first.outcome === 'rejected' && first.batch.epoch === this.#env.epoch()) {
-      if (first.ops.length === 1) this.#env.onRejected(first.ops[0]!, first.reason);
-      else this.#isolate = first.ops.length;
-    }
+    if (first.batch.epoch === this.#env.epoch()) this.#blame(first);
     this.#requeue(sent);
     this.#schedule();
+  }
+
+  /** Finds out which operation a batch failed for: alone, it is the one. */
+  #blame({ ops, outcome, reason }: Sent): void {
+    if (outcome !== 'rejected' && outcome !== 'postponed') return;
+    const [only] = ops;
+    if (ops.length > 1) this.#isolate = ops.length;
+    else if (only !== undefined && (outcome === 'rejected' || ++only.postponed >= POSTPONED_MAX)) {
+      this.#env.onRejected(only, reason);
+    }
   }
 
   #requeue(sent: readonly Sent[]): void {

@@ -52,7 +52,7 @@ export class Lease {
     if (now >= this.#untilMs) return false;
     // The wall clock runs through a sleep and is cheap to read; it may also be set by somebody, so a
     // jump is only a reason to ask the clock that is slower to read.
-    if (this.#clock.wallMs() - now - this.#wallOffsetMs < SUSPICION_MS) return true;
+    if (Math.abs(this.#clock.wallMs() - now - this.#wallOffsetMs) < SUSPICION_MS) return true;
     if (this.#clock.uptimeMs() - now - this.#sleepOffsetMs < SUSPICION_MS) {
       this.#wallOffsetMs = this.#clock.wallMs() - now;
       return true;

@@ -109,7 +109,8 @@ export class FrameStream {
   /** Called by a timer: keeps the link alive, and gives it up when the peer is silent. */
   tick(): void {
     const now = this.#env.platform.clock.monotonicMs();
-    if (now - this.#lastInMs > this.#env.times.silenceMs) {
+    // A held stream is not read: its silence is our own.
+    if (this.#waiting === null && now - this.#lastInMs > this.#env.times.silenceMs) {
       this.close('the peer was silent for too long');
     } else if (now - this.#lastHeartbeatMs >= this.#env.times.heartbeatMs) {
       this.sendHeartbeat();
@@ -129,11 +130,17 @@ export class FrameStream {
     if (waiting === null || this.#closed) return;
     this.#waiting = null;
     const reader = new FrameReader();
-    for (const frame of waiting) {
-      reader.reset(frame, 0);
-      this.#deliver(reader);
+    try {
+      for (const frame of waiting) {
+        reader.reset(frame, 0);
+        this.#deliver(reader);
+      }
+    } catch (error) {
+      return this.#onGarbage(error);
     }
-    if (this.#waiting === null) this.#connection.resume();
+    if (this.#waiting !== null) return;
+    this.#lastInMs = this.#env.platform.clock.monotonicMs();
+    this.#connection.resume();
   }
 
   close(reason: string): void {
@@ -148,9 +155,13 @@ export class FrameStream {
     try {
       this.#splitter.push(chunk, this.#deliver);
     } catch (error) {
-      this.#env.log.error({ err: error }, 'a link brought bytes that make no sense');
-      this.close('bytes that make no sense');
+      this.#onGarbage(error);
     }
+  }
+
+  #onGarbage(error: unknown): void {
+    this.#env.log.error({ err: error }, 'a link brought bytes that make no sense');
+    this.close('bytes that make no sense');
   }
 
   readonly #deliver = (frame: FrameReader): void => {

@@ -45,6 +45,8 @@ export interface LoaderEnv {
   isPersistent(key: string): boolean;
   /** A committed row came into memory: the other owners get it too. */
   onLoaded(row: Row): void;
+  /** A value of the legacy source could be written now. */
+  mayHydrate(key: string): boolean;
   /** The legacy source has it: write it like any write. Calls back when it has been applied. */
   hydrate(at: { slot: number; db: number; key: string; value: string; ttlMs: number }): void;
 }
@@ -172,6 +174,11 @@ export class Loader {
   async #askLegacy(load: Load): Promise<void> {
     const { slot, db, key } = load;
     if (!this.#env.legacy.covers(key)) return this.#rememberAbsence(load, ABSENCE_MS);
+    if (!this.#env.mayHydrate(key)) {
+      const text =
+        'the key may be in the legacy source, but the database is not reachable to take it over; nothing was changed';
+      return this.#finish(load, new ReplyError('STOREDOWN', text));
+    }
     this.legacyFetches++;
     const answer = await this.#env.legacy.fetch(key);
     if (this.#isStale(load)) return this.#finish(load, null);

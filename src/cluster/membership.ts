@@ -170,8 +170,9 @@ export class Membership {
     try {
       this.#leaseSession ??= await this.#env.store.openLease(this.#env.self);
       const stamp = this.#env.lease.stamp();
+      const knownEpoch = this.#epoch;
       const renewal = await this.#leaseSession.renew();
-      await this.#onRenewed(stamp, renewal);
+      await this.#onRenewed(stamp, renewal, knownEpoch);
     } catch (error) {
       await this.#onRenewalFailed(error);
     } finally {
@@ -179,12 +180,27 @@ export class Membership {
     }
   }
 
-  async #onRenewed(stamp: ReturnType<Lease['stamp']>, renewal: Renewal): Promise<void> {
+  async #onRenewed(
+    stamp: ReturnType<Lease['stamp']>,
+    renewal: Renewal,
+    knownEpoch: number,
+  ): Promise<void> {
     const { platform, time, lease } = this.#env;
     const receivedMs = platform.clock.monotonicMs();
     this.storeUnreachable = false;
     time.sample(renewal.nowMs, stamp.sentMs, receivedMs);
     this.#observe(renewal, receivedMs);
+    const own = this.#view;
+    // Compared with what was known when it was sent: a newer view may have come while it was under way.
+    if (
+      renewal.epoch < knownEpoch ||
+      (renewal.epoch === own?.epoch && renewal.viewId !== own.id)
+    ) {
+      // PostgreSQL failed over to a server that lacks what this node knows to be committed: what memory
+      // has from before is not what that table has (schedule other-database).
+      this.#env.onExpelled('the database has lost views that this node has seen');
+      return;
+    }
     if (renewal.epoch > this.#epoch) await this.catchUp();
     if (this.#stopped || renewal.epoch > this.#epoch) return;
     lease.grant(stamp);

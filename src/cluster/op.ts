@@ -57,6 +57,8 @@ export class Op {
   held = false;
   onConfirmed: (() => void) | null = null;
   dependents: Op[] | null = null;
+  /** How often the database could not take it, alone in a batch. */
+  postponed = 0;
   /** Called once. Null once the client's time was up. */
   #settle: ((outcome: OpOutcome) => void) | null;
   /** Replies that read what this operation wrote. */

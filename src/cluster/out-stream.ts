@@ -20,6 +20,9 @@ interface Item {
   readonly payload: Buffer;
 }
 
+/** In place of an item that is settled, so that its payload is not kept. */
+const SETTLED: Item = { op: null, payload: Buffer.alloc(0) };
+
 export class OutStream {
   readonly #timers: Timers;
   /** The link; replaced when the peer's Peer object is. Null while there is none. */
@@ -99,7 +102,7 @@ export class OutStream {
     while (this.#headSeq <= this.#confirmedSeq) {
       const { op } = this.#items[this.#head]!;
       if (op !== null && !op.finished) break;
-      this.#head++;
+      this.#items[this.#head++] = SETTLED;
       this.#headSeq++;
     }
     if (this.#headSeq === before) return;

@@ -29,7 +29,7 @@ export interface PeerHandlers {
   lastSeqFrom(from: NodeRef): number;
   /** A frame of a newer view than ours was seen. */
   onNewerEpoch(epoch: number): void;
-  /** This life was a member once and is none any more. */
+  /** This life was a member once and is none any more, or another life of the same node is one. */
   isGone(ref: NodeRef): boolean;
 }
 
@@ -69,6 +69,7 @@ export class Peer {
     this.#stopped = true;
     this.#timer?.cancel();
     this.stream?.close(reason);
+    this.#dialled?.close(reason);
   }
 
   async #dial(): Promise<void> {
@@ -250,7 +251,8 @@ export class Peers {
     if (older !== undefined && sameRef(older.from, hello.from) && older.session >= hello.session) {
       refusal ??= 'an older session than the one in use';
     }
-    if (this.#handlers.isGone(hello.from)) refusal ??= 'this life of the node was removed';
+    if (this.#handlers.isGone(hello.from))
+      refusal ??= 'another life of this node is a member, or this one was removed';
     if (refusal !== null) {
       this.#env.log.warn({ from: refKey(hello.from), reason: refusal }, 'a link was refused');
       stream.close(refusal);

@@ -51,6 +51,8 @@ export class Replica {
   readonly #streams = new Map<string, InStream>();
   /** `none` keys left unsettled by an earlier view, until the primary has sent its state. */
   readonly #unsettled = new Map<string, Place>();
+  /** Slots being filled, with the count of losses when they began. */
+  readonly #begun = new Map<number, number>();
 
   constructor(env: ReplicaEnv) {
     this.#env = env;
@@ -108,6 +110,7 @@ export class Replica {
         this.unsettle(state.marks[i]!, state.marks[i]!.seq);
     }
     this.#streams.clear();
+    this.#begun.clear();
   }
 
   /** Drops or marks one key that carries the dirty mark `mark`. */
@@ -163,10 +166,14 @@ export class Replica {
       slots.changes[effect.slot]!++;
       // The flush may fail yet, and then the table still has what was cleared here.
       slots.setComplete(effect.slot, false);
+      if (effect.kind === 'begin') this.#begun.set(effect.slot, slots.losses[effect.slot]!);
       return;
     }
     if (effect.kind === 'filled') {
-      slots.setComplete(effect.slot, effect.complete);
+      // Complete only if nothing was evicted here since it began.
+      const intact = this.#begun.get(effect.slot) === slots.losses[effect.slot];
+      slots.setComplete(effect.slot, effect.complete && intact);
+      this.#begun.delete(effect.slot);
       return this.#env.onFilled(effect.slot);
     }
     const { slot, db, key } = effect;

@@ -35,17 +35,18 @@ export function computeOwners(members: readonly Member[], replicas: number): Own
   const tokens = sortedTokens(members);
   const table = new Array<readonly Member[]>(SLOT_COUNT);
   if (tokens.length === 0) return table.fill([]);
+  const sizes = { replicas, count: members.length };
   const interned = new Map<string, readonly Member[]>();
   // From the highest slot down: `next` is the first token at or after the slot, wrapping around.
   let next = tokens.length;
-  let owners = intern(interned, ownersFrom(tokens, 0, replicas));
+  let owners = intern(interned, ownersFrom(tokens, 0, sizes));
   for (let slot = SLOT_COUNT - 1; slot >= 0; slot--) {
     let moved = false;
     while (next > 0 && tokens[next - 1]!.position >= slot) {
       next--;
       moved = true;
     }
-    if (moved) owners = intern(interned, ownersFrom(tokens, next, replicas));
+    if (moved) owners = intern(interned, ownersFrom(tokens, next, sizes));
     table[slot] = owners;
   }
   return table;
@@ -67,11 +68,16 @@ function sortedTokens(members: readonly Member[]): Token[] {
   );
 }
 
-function ownersFrom(tokens: readonly Token[], start: number, replicas: number): Member[] {
+function ownersFrom(
+  tokens: readonly Token[],
+  start: number,
+  { replicas, count }: { replicas: number; count: number },
+): Member[] {
   const owners: Member[] = [];
   const zones = new Set<string>();
   const spare: Member[] = [];
-  for (let i = 0; i < tokens.length && owners.length < replicas; i++) {
+  const full = (): boolean => owners.length === replicas || owners.length + spare.length === count;
+  for (let i = 0; i < tokens.length && !full(); i++) {
     const { member } = tokens[(start + i) % tokens.length]!;
     if (owners.includes(member) || spare.includes(member)) continue;
     if (zones.has(member.zone)) {

@@ -98,7 +98,7 @@ export class SlotTable {
 
   /**
    * Takes over the next view. Returns the slots that this node holds no more, whose memory must go,
-   * and those it became primary of. Activates nothing: call `activate` afterwards.
+   * and those it became primary of.
    */
   adopt(view: View): { lost: number[]; gained: number[] } {
     const placement = place(view);
@@ -117,7 +117,7 @@ export class SlotTable {
       const after = placement[slot]!;
       const wasPrimary = this.isPrimary(slot);
       const role = this.#roleIn(after);
-      if (role === 0 && this.#roles[slot]! !== 0) lost.push(slot);
+      if (role === 0 && (this.#roles[slot]! & ~Role.Active) !== 0) lost.push(slot);
       if (!sameOwners(before, after)) {
         this.#holders[slot] = mergeHolders(merged, this.#holders[slot]!, before, after, alive);
       }

@@ -28,6 +28,7 @@ import type { Engine, KeyPlace } from './engine.ts';
 import { placesOf } from './engine.ts';
 import { Hold } from './gates.ts';
 import { keyId, type Op } from './op.ts';
+import type { Lease } from './lease.ts';
 import type { Peers } from './peers.ts';
 import { CallFailed, Method, type Rpc } from './rpc.ts';
 import { slotOf } from './slot.ts';
@@ -41,6 +42,7 @@ export interface TransactionEnv {
   readonly self: NodeRef;
   readonly keyspace: Keyspace;
   readonly slots: SlotTable;
+  readonly lease: Lease;
   readonly engine: Engine;
   readonly peers: Peers;
   readonly rpc: Rpc;
@@ -59,6 +61,8 @@ interface Lent {
 
 interface HoldRequest {
   readonly id: string;
+  /** The command does not look at the old values: they need not be loaded. */
+  readonly blind: boolean;
   readonly epoch: number;
   readonly keys: readonly { readonly db: number; readonly key: string }[];
 }
@@ -76,6 +80,7 @@ interface Granted {
    * the keys there.
    */
   readonly own: boolean;
+  readonly blind: boolean;
   /** The marks on the other owners; null until they are asked for. */
   marks: Op | null;
 }
@@ -144,7 +149,7 @@ export class Transactions {
       for (const part of parts) {
         asked.push(part);
         const keys = part.places.map(({ db, key }) => ({ db, key }));
-        const request: HoldRequest = { id, epoch, keys };
+        const request: HoldRequest = { id, epoch, keys, blind: task.prepared.blind };
         const granted = sameRef(part.member, self)
           ? await this.#onHold(request, true)
           : await this.#env.rpc.call(
@@ -192,11 +197,20 @@ export class Transactions {
     task: Task,
     held: { id: string; epoch: number; parts: readonly Part[]; lent: readonly Lent[] },
   ): void {
-    const { engine, slots } = this.#env;
+    const { engine, slots, lease } = this.#env;
     const { id, epoch, parts, lent } = held;
     const release = (): void => {
       for (const part of parts) this.#tell(part.member, Method.Release, { id }, epoch);
     };
+    // Eviction may have taken an own key while the other holds were asked for.
+    const own = placesOf(task.prepared).filter(({ slot }) => slots.isPrimary(slot));
+    const gone =
+      !task.prepared.blind &&
+      own.some(({ slot, db, key }) => engine.loader.isMissing(slot, db, key));
+    if (gone || !lease.valid) {
+      release();
+      return task.onNotDone();
+    }
     const set = engine.workingSet(task.prepared.slot);
     for (const { db, key, value, expiresAtMs } of lent) set.lend(db, key, { value, expiresAtMs });
     const outcome = task.prepared.run(set);
@@ -209,7 +223,7 @@ export class Transactions {
       return task.onReply(refusal ?? outcome.reply, '');
     }
     const versions = new Map(lent.map((one) => [keyId(one.db, one.key), one]));
-    const own = effects.filter((effect) => slots.isPrimary(effect.slot));
+    const local = effects.filter((effect) => slots.isPrimary(effect.slot));
     const foreign = effects.filter((effect) => !slots.isPrimary(effect.slot));
     for (const effect of foreign) {
       const version = versions.get(keyId(effect.db, effect.key));
@@ -218,10 +232,10 @@ export class Transactions {
       effect.seq = version.seq;
     }
     engine.begin({
-      effects: own,
+      effects: local,
       foreign,
       touched: placesOf(task.prepared).map(({ db, key }) => keyId(db, key)),
-      slots: [...new Set(own.map(({ slot }) => slot))],
+      slots: [...new Set(local.map(({ slot }) => slot))],
       deadlineMs: task.deadlineMs,
       settle: (result) => {
         if (result.kind === 'done') {
@@ -277,9 +291,10 @@ export class Transactions {
 
   /** Resolves with the values when the keys are settled, marked on all owners, and nobody else's. */
   #onHold(request: HoldRequest, own = false): Promise<Lent[]> {
-    const { slots } = this.#env;
+    const { slots, lease } = this.#env;
     const places = request.keys.map(({ db, key }) => ({ slot: slotOf(key), db, key }));
     if (
+      !lease.valid ||
       request.epoch !== this.#env.epoch() ||
       !places.every(({ slot }) => slots.isActivePrimary(slot))
     ) {
@@ -291,11 +306,18 @@ export class Transactions {
         places,
         marks: null,
         own,
+        blind: request.blind,
         hold: new Hold(ids, () => this.#prepare(request.id, granted, resolve, reject)),
       };
       granted.hold.onDropped = () => reject(new CallFailed('a new view came', false));
       this.#holds.set(request.id, granted);
-      this.#env.engine.gates.acquire(granted.hold);
+      this.#env.engine.whenNoFlush(() => {
+        // The leader has given up, or a new view has come, while a flush went on.
+        if (this.#holds.get(request.id) !== granted) {
+          return reject(new CallFailed('the hold is not wanted any more', false));
+        }
+        this.#env.engine.gates.acquire(granted.hold);
+      });
     });
   }
 
@@ -309,9 +331,9 @@ export class Transactions {
     const { engine } = this.#env;
     if (granted.hold.released) return;
     const again = (): void => this.#prepare(id, granted, resolve, reject);
-    const missing = granted.places.filter(({ slot, db, key }) =>
-      engine.loader.isMissing(slot, db, key),
-    );
+    const missing = granted.blind
+      ? []
+      : granted.places.filter(({ slot, db, key }) => engine.loader.isMissing(slot, db, key));
     if (missing.length > 0) {
       engine.loadAll(missing, (error) => {
         if (error === null) return again();

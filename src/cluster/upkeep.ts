@@ -30,12 +30,16 @@ export interface UpkeepEnv {
   readonly loads: LoadPool;
   /** Bytes; 0: no limit. */
   maxmemory(): number;
+  /** Removes a bounded number of rows that nothing shows any more; see `Store.sweep`. */
+  sweep(limit: number): Promise<number>;
 }
 
 const EXPIRE_PERIOD_MS = 100;
 const EXPIRE_LIMIT = 500;
 const REAP_PERIOD_MS = 5_000;
 const REAP_LIMIT = 500;
+const SWEEP_PERIOD_MS = 2_000;
+const SWEEP_LIMIT = 2_000;
 /** Victims a single command may pay for. */
 const EVICTIONS_MAX = 128;
 /** Share of `maxmemory` up to which data is loaded that nobody has asked for. */
@@ -45,6 +49,7 @@ export class Upkeep {
   readonly #env: UpkeepEnv;
   readonly #timers: TimerHandle[];
   #reaping = false;
+  #sweeping = false;
   evicted = 0;
   expired = 0;
 
@@ -53,6 +58,7 @@ export class Upkeep {
     this.#timers = [
       env.timers.every(EXPIRE_PERIOD_MS, () => this.#expire()),
       env.timers.every(REAP_PERIOD_MS, () => void this.#reap()),
+      env.timers.every(SWEEP_PERIOD_MS, () => void this.#sweep()),
     ];
   }
 
@@ -161,6 +167,19 @@ export class Upkeep {
       log.debug({ err: error }, 'expired rows could not be listed');
     } finally {
       this.#reaping = false;
+    }
+  }
+
+  /** What FLUSHALL left in the table, and records of lives long over. One node is enough: slot 0's primary. */
+  async #sweep(): Promise<void> {
+    if (this.#sweeping || !this.#mayExpire() || !this.#env.slots.isActivePrimary(0)) return;
+    this.#sweeping = true;
+    try {
+      await this.#env.sweep(SWEEP_LIMIT);
+    } catch (error) {
+      this.#env.log.debug({ err: error }, 'the table could not be swept');
+    } finally {
+      this.#sweeping = false;
     }
   }
 

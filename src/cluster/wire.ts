@@ -35,6 +35,8 @@ export const FrameType = {
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
 const HEADER_BYTES = 9;
+/** A buffer that grew beyond this is not kept for the next use. */
+const KEPT_BYTES = 1024 * 1024;
 
 /** Appends frames to one growing buffer; a link takes everything once a turn. */
 export class FrameWriter {
@@ -121,6 +123,14 @@ export class FrameWriter {
     this.#buffer = Buffer.allocUnsafeSlow(this.#initialBytes);
     this.#used = 0;
     return taken;
+  }
+
+  /** A copy of everything written so far, in its exact size; the buffer is used again. */
+  copyOut(): Buffer {
+    const copy = Buffer.from(this.#buffer.subarray(0, this.#used));
+    this.#used = 0;
+    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafeSlow(this.#initialBytes);
+    return copy;
   }
 
   #reserve(bytes: number): void {

@@ -25,15 +25,16 @@ class Lease implements LeaseSession {
   async renew(): Promise<Renewal> {
     const { rows, warning } = await this.#session.run({
       name: 'renew',
-      text: 'SELECT counter, epoch, leases, now_ms FROM ringfence.renew($1, $2)',
+      text: 'SELECT counter, epoch, view_id, leases, now_ms FROM ringfence.renew($1, $2)',
       values: this.#self,
     });
     // A renewal holds only if it is as durable as data.
     if (warning !== null) throw new StoreError('unknown', `the renewal is not certain: ${warning}`);
-    const [counter, epoch, leases, nowMs] = rows[0] ?? [];
+    const [counter, epoch, viewId, leases, nowMs] = rows[0] ?? [];
     return {
       counter: Number(counter),
       epoch: Number(epoch),
+      viewId: viewId ?? '',
       leases: JSON.parse(leases ?? '[]') as LeaseInfo[],
       nowMs: Number(nowMs),
     };

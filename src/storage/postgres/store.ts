@@ -102,6 +102,8 @@ export interface Renewal {
   readonly counter: number;
   /** Newest epoch at the time of the renewal; 0: no view yet. */
   readonly epoch: number;
+  /** Id of that view; empty when there is none. */
+  readonly viewId: string;
   readonly leases: readonly LeaseInfo[];
   /** The database's wall clock, milliseconds since 1970. */
   readonly nowMs: number;

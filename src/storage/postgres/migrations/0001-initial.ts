@@ -215,7 +215,7 @@ $function$;
 
 CREATE FUNCTION ringfence.renew(
   p_node text, p_incarnation text,
-  OUT counter bigint, OUT epoch bigint, OUT leases jsonb, OUT now_ms bigint
+  OUT counter bigint, OUT epoch bigint, OUT view_id text, OUT leases jsonb, OUT now_ms bigint
 ) LANGUAGE plpgsql VOLATILE AS $function$
 BEGIN
   UPDATE ringfence.lease l SET counter = l.counter + 1, renewed_at = clock_timestamp()
@@ -225,7 +225,9 @@ BEGIN
     RAISE EXCEPTION 'this incarnation has no lease any more' USING ERRCODE = 'RF001';
   END IF;
   -- Later statements: they see every view that was committed before the update got its row.
-  SELECT coalesce(max(v.epoch), 0) INTO renew.epoch FROM ringfence.view v;
+  SELECT v.epoch, v.id INTO renew.epoch, renew.view_id
+    FROM ringfence.view v ORDER BY v.epoch DESC LIMIT 1;
+  renew.epoch := coalesce(renew.epoch, 0);
   SELECT coalesce(jsonb_agg(jsonb_build_object(
       'node', l.node, 'incarnation', l.incarnation, 'counter', l.counter, 'givenUp', l.given_up)
       ORDER BY l.node, l.incarnation), '[]')
