@@ -56,8 +56,7 @@ const list = subcommand({
   parse: parseListFilter,
   run(ctx, filter) {
     let text = '';
-    for (const session of ctx.server.sessions()) {
-      if (!isListed(session, filter)) continue;
+    for (const session of listed(ctx.server, filter)) {
       text += `${describeSession(session, ctx.server)}\n`;
     }
     return new VerbatimReply(text);
@@ -69,7 +68,8 @@ type ClientType = 'normal' | 'master' | 'replica' | 'pubsub';
 
 interface ListFilter {
   readonly type?: ClientType;
-  readonly ids?: ReadonlySet<number>;
+  /** In the order in which they are listed. */
+  readonly ids?: readonly number[];
 }
 
 function parseListFilter(args: Args): ListFilter {
@@ -77,7 +77,7 @@ function parseListFilter(args: Args): ListFilter {
   const option = argument(args, 2).toUpperCase();
   if (option === 'TYPE' && args.length === 4) return { type: parseClientType(argument(args, 3)) };
   if (option !== 'ID' || args.length < 4) throw syntaxError();
-  return { ids: new Set(args.slice(3).map(parseListedId)) };
+  return { ids: args.slice(3).map(parseListedId) };
 }
 
 function parseListedId(text: string): number {
@@ -94,9 +94,11 @@ function parseClientType(text: string): ClientType {
   throw new ReplyError('ERR', `Unknown client type '${text}'`);
 }
 
-function isListed(session: SessionPort, filter: ListFilter): boolean {
-  if (filter.type !== undefined && filter.type !== 'normal') return false;
-  return filter.ids === undefined || filter.ids.has(session.id);
+function listed(server: ServerPort, { type, ids }: ListFilter): Iterable<SessionPort> {
+  if (type !== undefined && type !== 'normal') return [];
+  if (ids === undefined) return server.sessions();
+  const byId = new Map([...server.sessions()].map((session) => [session.id, session]));
+  return ids.flatMap((id) => byId.get(id) ?? []);
 }
 
 /** One line of CLIENT LIST, without its newline. Fields that mean nothing here have Redis's "none". */

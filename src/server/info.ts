@@ -57,6 +57,8 @@ export interface PersistenceFacts {
 }
 
 const SECONDS_PER_DAY = 86_400;
+/** How often expired keys are looked for; fixed here, an option in Redis. */
+const TICKS_PER_SECOND = 10;
 
 /** The sections in Redis's order, `ringfence` last. */
 export function infoSections(clients: ClientRegistry, sources: InfoSources): InfoSection[] {
@@ -76,7 +78,8 @@ export function infoSections(clients: ClientRegistry, sources: InfoSources): Inf
     section('modules', () => []),
     section('commandstats', () => commandLines(clients), false),
     section('errorstats', () => errorLines(clients)),
-    section('cluster', () => [['cluster_enabled', 0]]),
+    // Cluster-aware tools (redis-cli --cluster, some clients) turn away from a node that says 0.
+    section('cluster', () => [['cluster_enabled', 1]]),
     section('keyspace', () => keyspaceLines(sources)),
     section('ringfence', () => sources.ringfence().map(([field, value]) => [field, value])),
   ];
@@ -100,6 +103,8 @@ function serverLines(clients: ClientRegistry, sources: InfoSources): Lines {
     ['server_time_usec', Math.floor(identity.nowMs() * 1000)],
     ['uptime_in_seconds', upSeconds],
     ['uptime_in_days', Math.floor(upSeconds / SECONDS_PER_DAY)],
+    ['hz', TICKS_PER_SECOND],
+    ['configured_hz', TICKS_PER_SECOND],
     ['executable', host.executable],
     ['config_file', identity.configFile],
   ];

@@ -109,7 +109,8 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
   }
 
   get authenticated(): boolean {
-    return this.#authenticated;
+    // When the password was taken away meanwhile, nothing is left to prove.
+    return this.#authenticated || this.#host.settings.requirepass === '';
   }
   set authenticated(value: boolean) {
     this.#authenticated = value;
@@ -201,6 +202,7 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
     this.bytesIn += chunk.length;
     stats.netInputBytes += chunk.length;
     if (this.#closing) return;
+    if (!this.#decoder.trusted) this.#decoder.trusted = this.authenticated;
     this.#decoder.feed(chunk);
     this.#run();
   }
