@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     fileParallelism: false,
+    globalSetup: ['test/support/shared-cluster.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

@@ -88,7 +88,7 @@ if (redisCli !== null) {
 if (redisBenchmark !== null) {
   describe('redis-benchmark', () => {
     const TESTS = ['PING_INLINE', 'PING_MBULK', 'SET', 'GET', 'INCR', 'MSET (10 keys)'];
-    const SIZE = ['-t', 'ping,set,get,incr,mset', '-n', '20000', '-c', '50', '-r', '10000', '-q'];
+    const SIZE = ['-t', 'ping,set,get,incr,mset', '-n', '1500', '-c', '50', '-r', '10000', '-q'];
 
     it.each([
       ['plainly', [], false],

@@ -1,11 +1,11 @@
 /**
- * What the cases are played against: a cluster of three nodes started for this run, or what
+ * What the cases are played against: the cluster of three nodes that this run shares, or what
  * `RINGFENCE_TEST_TARGET` names: `host:port[,host:port...]`, or `redis` for a redis-server (which
  * checks the runner itself: everything must then be equal, without the table of differences).
  */
-import { startCluster } from '../support/cluster.ts';
-import { startPostgres } from '../support/postgres.ts';
+import { inject } from 'vitest';
 import type { RespAddress } from '../support/resp-client.ts';
+import { sharedClusterNodes } from '../support/shared-cluster.ts';
 import { references } from './reference.ts';
 
 export interface Target {
@@ -54,19 +54,7 @@ function fixedTarget(nodes: readonly RespAddress[]): Target {
   };
 }
 
+/** The cluster that this run's files share; it is stopped at the end of the run. */
 async function clusterTarget(): Promise<Target> {
-  const postgres = await startPostgres();
-  try {
-    const cluster = await startCluster({ store: await postgres.freshDatabase() });
-    return {
-      ...fixedTarget(cluster.nodes),
-      stop: async () => {
-        await cluster.stop();
-        await postgres.stop();
-      },
-    };
-  } catch (error) {
-    await postgres.stop();
-    throw error;
-  }
+  return fixedTarget(await sharedClusterNodes(inject('sharedClusterUrl')));
 }

