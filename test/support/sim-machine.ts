@@ -115,6 +115,8 @@ export class Host {
       after: (delayMs, callback) => armed((fire) => time.after(delayMs, fire), callback),
       every: (periodMs, callback) => armed((fire) => time.every(periodMs, fire), callback),
       turnEnd: (callback) => time.turnEnd(() => this.run(callback)),
+      turnFlush: (callback) => time.turnFlush(() => this.run(callback)),
+      turnFlush: (callback) => time.turnFlush(() => this.run(callback)),
     };
   }
 }
