@@ -114,12 +114,21 @@ export async function runNode(start: { config: Config; version: string }): Promi
       if (cluster.life !== null) tune(live, cluster.life.keyspace, cluster.life.evictor);
     });
   }
-  const clients = await server.listen({ host: config.bind, port: config.port });
-  const http = await startHttp({
-    host: config.httpBind,
-    port: config.httpPort,
-    health: () => healthOf(cluster),
-    log: log.child({ part: 'http' }),
+  const listen = async () => {
+    const clients = await server.listen({ host: config.bind, port: config.port });
+    const http = await startHttp({
+      host: config.httpBind,
+      port: config.httpPort,
+      health: () => healthOf(cluster),
+      log: log.child({ part: 'http' }),
+    });
+    return { clients, http };
+  };
+  const { clients, http } = await listen().catch(async (error: unknown) => {
+    // Nothing may keep the process alive that only came to say that a port is taken.
+    await server.close(0);
+    await legacy.close();
+    throw error;
   });
   facts.port = clients.port;
   const ready = cluster.start({ port: clients.port, httpPort: http.port });

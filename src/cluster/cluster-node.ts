@@ -203,8 +203,7 @@ export class ClusterNode {
       heartbeatFlags: () => this.#heartbeatFlags(),
     };
     this.peers = new Peers(linkEnv, {
-      onRequest: (from, frame, stream) => this.#onRequest(from, frame, stream),
-      onAnswer: (peer, frame) => this.#onAnswer(peer, frame),
+      onFrame: (from, frame, stream) => this.#onFrame(from, frame, stream),
       onUp: (peer, lastSeq) => this.#onUp(peer, lastSeq),
       onDown: (peer) => this.#onDown(peer),
       lastSeqFrom: (from) => this.#replica.lastSeqFrom(from),
@@ -451,7 +450,9 @@ export class ClusterNode {
 
   // ---------------------------------------------------------------- frames
 
-  #onRequest(from: NodeRef, frame: FrameReader, stream: FrameStream): boolean {
+  #onFrame(from: NodeRef, frame: FrameReader, stream: FrameStream): void {
+    const current = frame.epoch === this.#epoch;
+    const answers = (): FrameStream => this.peers.answerStream(from, stream);
     switch (frame.type) {
       case FrameType.Run:
         hostRun(
@@ -462,31 +463,41 @@ export class ClusterNode {
             submit: (task) => this.engine.submit(task),
           },
           frame,
-          stream,
+          answers,
         );
-        return true;
+        return;
+      case FrameType.RunReply:
+        return this.router.onRunReply(readRunReply(frame));
       case FrameType.Effects:
         // Of an older view: its primary will hear of the newer one, and its clients send again.
-        if (frame.epoch === this.#epoch) this.#replica.onEffects(from, frame, stream);
-        return true;
+        if (current) this.#replica.onEffects(from, frame, answers);
+        return;
+      case FrameType.EffectsAck:
+        if (current) this.engine.stream(from)?.confirm(frame.u53());
+        return;
       case FrameType.Watermark:
-        if (frame.epoch === this.#epoch) this.#replica.onWatermark(from, frame);
-        return true;
+        if (current) this.#replica.onWatermark(from, frame);
+        return;
       case FrameType.Call:
-        this.#rpc.onCall(from, frame, stream);
-        return true;
+        return this.#rpc.onCall(from, frame, answers);
+      case FrameType.CallReply:
+        return this.#rpc.onReply(frame);
       case FrameType.ViewConfirm:
-        this.#onConfirm(from, frame);
-        return true;
+        return this.#onConfirm(from, frame);
       case FrameType.ViewNews:
-        this.membership.hear(JSON.parse(frame.str()) as View);
-        return true;
+        return this.membership.hear(JSON.parse(frame.str()) as View);
       case FrameType.Heartbeat:
-        this.#onHeartbeat(from, frame);
-        return true;
+        return this.#onHeartbeat(from, frame);
+      case FrameType.Leaving:
+        return this.#onLeaving(from, frame);
       default:
-        throw new Error(`frame type ${frame.type} is no request`);
+        throw new Error(`a frame of type ${frame.type} on an open link`);
     }
+  }
+
+  #onLeaving(from: NodeRef, frame: FrameReader): void {
+    const peer = this.peers.get(from);
+    if (peer !== undefined && ++peer.leavingHeard >= frame.u8()) this.router.onLeaving(peer);
   }
 
   #onHeartbeat(from: NodeRef, frame: FrameReader): void {
@@ -505,28 +516,6 @@ export class ClusterNode {
       return;
     this.#filled.add(key);
     void this.membership.plan();
-  }
-
-  #onAnswer(peer: Peer, frame: FrameReader): boolean {
-    if (frame.epoch > this.#epoch) this.membership.hearOf(frame.epoch);
-    switch (frame.type) {
-      case FrameType.RunReply:
-        this.router.onRunReply(readRunReply(frame));
-        return true;
-      case FrameType.Leaving:
-        this.router.onLeaving(peer);
-        return true;
-      case FrameType.EffectsAck:
-        if (frame.epoch === this.#epoch) this.engine.stream(peer.member)?.confirm(frame.u53());
-        return true;
-      case FrameType.CallReply:
-        this.#rpc.onReply(frame);
-        return true;
-      case FrameType.Heartbeat:
-        return true;
-      default:
-        throw new Error(`frame type ${frame.type} is no answer`);
-    }
   }
 
   #onUp(peer: Peer, lastSeq: number): void {

@@ -61,7 +61,7 @@ const scratch = new FrameWriter(4096);
 export function encodeEffects(effects: readonly OwnerEffect[]): Buffer {
   scratch.u32(effects.length);
   for (const effect of effects) encodeEffect(scratch, effect);
-  return scratch.copyOut();
+  return scratch.take();
 }
 
 export function flushEffects(floors: readonly FloorChange[]): OwnerEffect[] {

@@ -1,7 +1,9 @@
 /**
  * Links: one connection in each direction between every two nodes.
  *
- * The dialling side sends requests and effects and gets answers; the accepting side handles them. A Hello names both lives (node and incarnation) and a session
+ * A node sends everything on the connection that it dialled itself, answers too, so that all frames
+ * of a turn for one peer leave in one write; only while that connection is not there yet do answers
+ * go back on the one the request came on. The two stand and fall together. A Hello names both lives (node and incarnation) and a session
  * number; accepting a newer session of the same peer ends the older one before any of its remaining
  * frames is read, so a frame of a broken connection can never arrive late. Frames written during a
  * turn of the event loop leave in one write at its end.
@@ -87,6 +89,11 @@ export class FrameStream {
     return this.#connection.bufferedBytes + this.#writer.used > this.#env.bounds.bufferBytesMax;
   }
 
+  /** Frames wait for the end of the turn: one more costs no write of its own. */
+  get flushing(): boolean {
+    return this.#flushScheduled;
+  }
+
   /** Starts a frame; `end` finishes it. Nothing else may be written in between. */
   begin(type: FrameType): FrameWriter {
     this.#writer.begin(type, this.#env.epoch());
@@ -97,7 +104,7 @@ export class FrameStream {
     this.#writer.end();
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    this.#env.platform.timers.turnEnd(() => this.#flush());
+    this.#env.platform.timers.turnFlush(() => this.#flush());
   }
 
   #flush(): void {

@@ -192,10 +192,7 @@ export class Membership {
     this.#observe(renewal, receivedMs);
     const own = this.#view;
     // Compared with what was known when it was sent: a newer view may have come while it was under way.
-    if (
-      renewal.epoch < knownEpoch ||
-      (renewal.epoch === own?.epoch && renewal.viewId !== own.id)
-    ) {
+    if (renewal.epoch < knownEpoch || (renewal.epoch === own?.epoch && renewal.viewId !== own.id)) {
       // PostgreSQL failed over to a server that lacks what this node knows to be committed: what memory
       // has from before is not what that table has (schedule other-database).
       this.#env.onExpelled('the database has lost views that this node has seen');

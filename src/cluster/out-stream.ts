@@ -3,8 +3,10 @@
  *
  * Numbers start at 1 in every view and have no gaps. The replica confirms cumulatively. The watermark
  * says up to which number everything is settled (committed, or dropped again); it is cumulative too,
- * so it can be repeated after a reconnect, and it is sent at the end of every turn that moved it, so
- * an idle stream ends with all keys clean (schedule watermark-lost).
+ * so it can be repeated after a reconnect. It is in no hurry (a dirty key is read at the primary), and
+ * a write to a socket costs more than all else here: it rides with the next frame to that peer, and
+ * goes alone only after a few milliseconds, so an idle stream ends with all keys clean (schedule
+ * watermark-lost).
  *
  * What is not confirmed is kept encoded and is sent again when the link comes back; the replica says
  * in its answer to Hello which number it has. The number of operations under way is bounded by the
@@ -23,6 +25,9 @@ interface Item {
 /** In place of an item that is settled, so that its payload is not kept. */
 const SETTLED: Item = { op: null, payload: Buffer.alloc(0) };
 
+/** How long a watermark waits for a frame to ride with, milliseconds. */
+const WATERMARK_DELAY_MS = 3;
+
 export class OutStream {
   readonly #timers: Timers;
   /** The link; replaced when the peer's Peer object is. Null while there is none. */
@@ -35,6 +40,8 @@ export class OutStream {
   #nextSeq = 1;
   #confirmedSeq = 0;
   #watermarkScheduled = false;
+  /** The watermark has moved and was not sent. */
+  #watermarkDue = false;
   #ended = false;
 
   constructor(timers: Timers, onConfirmed: (op: Op) => void) {
@@ -110,12 +117,23 @@ export class OutStream {
       this.#items = this.#items.slice(this.#head);
       this.#head = 0;
     }
-    this.#sendWatermark();
+    const stream = this.peer?.stream;
+    if (stream?.flushing === true) this.#sendWatermark();
+    else this.#delayWatermark();
+  }
+
+  #delayWatermark(): void {
+    if (this.#watermarkDue) return;
+    this.#watermarkDue = true;
+    this.#timers.after(WATERMARK_DELAY_MS, () => {
+      if (this.#watermarkDue) this.#sendWatermark();
+    });
   }
 
   #sendWatermark(): void {
+    this.#watermarkDue = false;
     const stream = this.peer?.stream;
-    if (stream === null || stream === undefined) return;
+    if (stream === null || stream === undefined || this.#ended) return;
     stream.begin(FrameType.Watermark).u53(this.#headSeq - 1);
     stream.end();
   }
@@ -123,6 +141,7 @@ export class OutStream {
   #write(seq: number, payload: Buffer): void {
     const stream = this.peer?.stream;
     if (stream === null || stream === undefined) return;
+    if (this.#watermarkDue) this.#sendWatermark();
     const writer = stream.begin(FrameType.Effects);
     writer.u53(seq);
     writer.raw(payload);

@@ -18,10 +18,8 @@ export const HeartbeatFlag = {
 } as const;
 
 export interface PeerHandlers {
-  /** A frame on a link that `from` dialled. False: not now, see FrameStream. */
-  onRequest(from: NodeRef, frame: FrameReader, stream: FrameStream): boolean;
-  /** An answer on a link that this node dialled. */
-  onAnswer(peer: Peer, frame: FrameReader): boolean;
+  /** A frame of a peer, of a view that is not newer than ours; `stream` is what it came on. */
+  onFrame(from: NodeRef, frame: FrameReader, stream: FrameStream): void;
   /** The link to `peer` works (again). `lastSeq`: the last of our effects that it has, in our epoch. */
   onUp(peer: Peer, lastSeq: number): void;
   onDown(peer: Peer, reason: string): void;
@@ -46,15 +44,27 @@ export class Peer {
   heardAtMs = Number.NEGATIVE_INFINITY;
   /** It said that it runs nothing any more: see `sayLeaving`. */
   leaving = false;
+  /** On how many of its connections it has said so. */
+  leavingHeard = 0;
   #redialMs = REDIAL_FIRST_MS;
   #timer: TimerHandle | null = null;
   #stopped = false;
   readonly #env: LinkEnv;
   readonly #handlers: PeerHandlers;
   readonly #nextSession: () => number;
+  readonly #onBroken: (stream: FrameStream) => void;
 
-  constructor(env: LinkEnv, member: Member, handlers: PeerHandlers, nextSession: () => number) {
+  constructor(
+    env: LinkEnv,
+    member: Member,
+    handlers: PeerHandlers,
+    {
+      nextSession,
+      onBroken,
+    }: { nextSession: () => number; onBroken: (stream: FrameStream) => void },
+  ) {
     this.#env = env;
+    this.#onBroken = onBroken;
     this.member = member;
     this.#handlers = handlers;
     this.#nextSession = nextSession;
@@ -117,7 +127,7 @@ export class Peer {
       this.#handlers.onUp(this, frame.epoch === this.#env.epoch() ? frame.u53() : 0);
       return true;
     }
-    return this.#handlers.onAnswer(this, frame);
+    return receive(this.#env, this.#handlers, this.member, frame, stream);
   }
 
   #onClose(reason: string, stream: FrameStream): void {
@@ -127,7 +137,9 @@ export class Peer {
     if (wasUp) {
       this.#env.log.warn({ peer: refKey(this.member), reason }, 'link down');
       this.#handlers.onDown(this, reason);
+      this.#onBroken(stream);
     }
+    this.leavingHeard = 0;
     this.#redial();
   }
 
@@ -143,6 +155,8 @@ interface Incoming {
   readonly from: NodeRef;
   readonly session: number;
   readonly stream: FrameStream;
+  /** Our own connection on which its requests were answered: when that breaks, answers may be lost. */
+  answeredOn: FrameStream | null;
 }
 
 export class Peers {
@@ -177,9 +191,17 @@ export class Peers {
     }
     for (const [key, member] of wanted) {
       if (this.#peers.has(key)) continue;
-      const next = (): number => ++this.#session;
-      this.#peers.set(key, new Peer(this.#env, member, this.#handlers, next));
+      const nextSession = (): number => ++this.#session;
+      const onBroken = (stream: FrameStream): void => this.#onBroken(member, stream);
+      const peer = new Peer(this.#env, member, this.#handlers, { nextSession, onBroken });
+      this.#peers.set(key, peer);
     }
+  }
+
+  /** Our connection to a peer broke. If it carried answers, the peer must ask on a new one. */
+  #onBroken(from: NodeRef, stream: FrameStream): void {
+    const incoming = this.#incoming.get(from.node);
+    if (incoming?.answeredOn === stream) incoming.stream.close('the other direction broke');
   }
 
   get(ref: NodeRef): Peer | undefined {
@@ -205,10 +227,23 @@ export class Peers {
    * what they asked and have no answer to by then was not run and never will be.
    */
   sayLeaving(): void {
-    for (const { stream } of this.#incoming.values()) {
-      stream.begin(FrameType.Leaving);
-      stream.end();
+    for (const { from, stream } of this.#incoming.values()) {
+      // Said on both connections where there are two, and believed when both have said it: answers may
+      // be on either.
+      const ways = new Set([stream, this.answerStream(from, stream)]);
+      for (const way of ways) {
+        way.begin(FrameType.Leaving).u8(ways.size);
+        way.end();
+      }
     }
+  }
+
+  /** Where to answer what came on `incoming`: our own connection to that peer, if it stands. */
+  answerStream(to: NodeRef, incoming: FrameStream): FrameStream {
+    const own = this.get(to)?.stream ?? null;
+    const asked = this.#incoming.get(to.node);
+    if (own !== null && asked?.stream === incoming) asked.answeredOn = own;
+    return own ?? incoming;
   }
 
   accept(connection: Connection): void {
@@ -216,7 +251,8 @@ export class Peers {
     let incoming: Incoming | null = null;
     const stream: FrameStream = new FrameStream(this.#env, connection, {
       onFrame: (frame) => {
-        if (incoming !== null) return this.#onRequest(incoming, frame);
+        if (incoming !== null)
+          return receive(this.#env, this.#handlers, incoming.from, frame, stream);
         this.#strangers.delete(stream);
         incoming = this.#greet(frame, stream);
         return true;
@@ -225,6 +261,8 @@ export class Peers {
         this.#strangers.delete(stream);
         if (incoming !== null && this.#incoming.get(incoming.from.node) === incoming) {
           this.#incoming.delete(incoming.from.node);
+          // Answers of that peer to us may be lost with it.
+          this.get(incoming.from)?.stream?.close('the other direction broke');
         }
       },
     });
@@ -258,21 +296,12 @@ export class Peers {
       stream.close(refusal);
       return null;
     }
-    older?.stream.close('replaced by a newer session');
-    const incoming = { from: hello.from, session: hello.session, stream };
+    const incoming = { from: hello.from, session: hello.session, stream, answeredOn: null };
     this.#incoming.set(hello.from.node, incoming);
+    older?.stream.close('replaced by a newer session');
     stream.begin(FrameType.HelloAck).u53(this.#handlers.lastSeqFrom(hello.from));
     stream.end();
     return incoming;
-  }
-
-  #onRequest(incoming: Incoming, frame: FrameReader): boolean {
-    if (frame.epoch > this.#env.epoch() && frame.type !== FrameType.ViewNews) {
-      this.#handlers.onNewerEpoch(frame.epoch);
-      // A heartbeat says something of its sender, whatever view it is in; the rest waits for the view.
-      if (frame.type !== FrameType.Heartbeat) return false;
-    }
-    return this.#handlers.onRequest(incoming.from, frame, incoming.stream);
   }
 
   #tick(): void {
@@ -283,3 +312,28 @@ export class Peers {
 }
 
 const STRANGERS_MAX = 64;
+
+/** Frames that mean something whatever view they were sent in; all others wait for a newer view. */
+const WITHOUT_VIEW: ReadonlySet<FrameType> = new Set([
+  FrameType.Heartbeat,
+  FrameType.ViewNews,
+  FrameType.RunReply,
+  FrameType.CallReply,
+  FrameType.Leaving,
+]);
+
+/** False: not now, see FrameStream. */
+function receive(
+  env: LinkEnv,
+  handlers: PeerHandlers,
+  from: NodeRef,
+  frame: FrameReader,
+  stream: FrameStream,
+): boolean {
+  if (frame.epoch > env.epoch() && frame.type !== FrameType.ViewNews) {
+    handlers.onNewerEpoch(frame.epoch);
+    if (!WITHOUT_VIEW.has(frame.type)) return false;
+  }
+  handlers.onFrame(from, frame, stream);
+  return true;
+}

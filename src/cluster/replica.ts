@@ -63,11 +63,11 @@ export class Replica {
   }
 
   /** A frame of effects of the present view. Throws when the peer breaks the protocol. */
-  onEffects(from: NodeRef, frame: FrameReader, stream: FrameStream): void {
+  onEffects(from: NodeRef, frame: FrameReader, answers: () => FrameStream): void {
     const state = this.#stream(from);
     const seq = frame.u53();
     // Sent again after a reconnect although it had arrived.
-    if (seq <= state.lastSeq) return this.#acknowledge(from, state, stream);
+    if (seq <= state.lastSeq) return this.#acknowledge(from, state, answers);
     assert(seq === state.lastSeq + 1, 'effects are missing from a stream');
     for (const effect of decodeEffects(frame)) {
       const primary = this.#env.slots.primaryOf(effect.slot);
@@ -78,7 +78,7 @@ export class Replica {
       this.#apply(state, seq, effect);
     }
     state.lastSeq = seq;
-    this.#acknowledge(from, state, stream);
+    this.#acknowledge(from, state, answers);
     this.#env.onGrowth();
   }
 
@@ -147,12 +147,13 @@ export class Replica {
     return state;
   }
 
-  #acknowledge(from: NodeRef, state: InStream, stream: FrameStream): void {
+  #acknowledge(from: NodeRef, state: InStream, answers: () => FrameStream): void {
     if (state.ackScheduled) return;
     state.ackScheduled = true;
     this.#env.timers.turnEnd(() => {
       state.ackScheduled = false;
       // A number of an older view must not be taken for one of the present view's stream.
+      const stream = answers();
       if (stream.closed || this.#streams.get(refKey(from)) !== state) return;
       stream.begin(FrameType.EffectsAck).u53(state.lastSeq);
       stream.end();

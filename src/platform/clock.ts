@@ -26,6 +26,11 @@ export interface Timers {
   every(periodMs: number, callback: () => void): TimerHandle;
   /** Runs `callback` at the end of the current turn of the event loop, after all ready input. */
   turnEnd(callback: () => void): void;
+  /**
+   * Runs `callback` after the `turnEnd` callbacks of the turn, those they ask for included: what they
+   * wrote leaves together.
+   */
+  turnFlush(callback: () => void): void;
 }
 
 /** Randomness; seeded in the simulator. */

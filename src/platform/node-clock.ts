@@ -15,26 +15,36 @@ export const nodeClock: Clock = {
   uptimeMs: () => uptime() * 1000,
 };
 
+/** Rounds of `turnEnd` callbacks asking for more in one turn; further ones wait, so that input gets its turn too. */
+const ROUNDS_MAX = 8;
+
 /**
- * Timers on Node's own. All `turnEnd` callbacks of one turn share one `setImmediate`; one that is
- * asked for by such a callback runs in the next turn, so that input gets its turn too.
+ * Timers on Node's own. All `turnEnd` and `turnFlush` callbacks of one turn share one `setImmediate`.
  */
 export function createNodeTimers(): Timers {
   let due: (() => void)[] = [];
+  let flushes: (() => void)[] = [];
+  let scheduled = false;
+
+  function schedule(): void {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(runDue);
+  }
 
   function runDue(): void {
-    const callbacks = due;
-    due = [];
-    let done = 0;
+    scheduled = false;
     try {
-      for (; done < callbacks.length; done++) callbacks[done]!();
-    } finally {
-      // Only after a throw is something left: the others must not be lost with it.
-      const left = callbacks.slice(done + 1);
-      if (left.length > 0) {
-        if (due.length === 0) setImmediate(runDue);
-        due = [...left, ...due];
+      for (let round = 0; round < ROUNDS_MAX && due.length > 0; round++) {
+        const callbacks = due;
+        due = [];
+        runAll(callbacks, (left) => (due = [...left, ...due]));
       }
+      const callbacks = flushes;
+      flushes = [];
+      runAll(callbacks, (left) => (flushes = [...left, ...flushes]));
+    } finally {
+      if (due.length > 0 || flushes.length > 0) schedule();
     }
   }
 
@@ -45,9 +55,24 @@ export function createNodeTimers(): Timers {
       return { cancel: () => clearInterval(timer) };
     },
     turnEnd(callback) {
-      if (due.push(callback) === 1) setImmediate(runDue);
+      due.push(callback);
+      schedule();
+    },
+    turnFlush(callback) {
+      flushes.push(callback);
+      schedule();
     },
   };
+}
+
+/** Runs them in order. Only after a throw is something left, which must not be lost with it. */
+function runAll(callbacks: readonly (() => void)[], keep: (left: (() => void)[]) => void): void {
+  let done = 0;
+  try {
+    for (; done < callbacks.length; done++) callbacks[done]!();
+  } finally {
+    if (done < callbacks.length) keep(callbacks.slice(done + 1));
+  }
 }
 
 function after(delayMs: number, callback: () => void): TimerHandle {

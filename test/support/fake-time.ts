@@ -18,6 +18,7 @@ export class FakeTime implements Clock, Timers {
   #order = 0;
   readonly #armed = new Set<Armed>();
   #turnEnds: (() => void)[] = [];
+  #turnFlushes: (() => void)[] = [];
 
   /** `startMs`: first monotonic reading; `wallMs`: the wall clock's at that moment. */
   constructor(startMs = 1000, wallMs = Date.UTC(2026, 0, 1)) {
@@ -44,17 +45,22 @@ export class FakeTime implements Clock, Timers {
   turnEnd(callback: () => void): void {
     this.#turnEnds.push(callback);
   }
+  turnFlush(callback: () => void): void {
+    this.#turnFlushes.push(callback);
+  }
 
   /** Number of timers that are armed. */
   get armed(): number {
     return this.#armed.size;
   }
 
-  /** Runs `turnEnd` callbacks, and those that they ask for, until none is left. */
+  /** Runs `turnEnd` callbacks, and those that they ask for, then `turnFlush`, until none is left. */
   endTurn(): void {
-    while (this.#turnEnds.length > 0) {
-      const callbacks = this.#turnEnds;
-      this.#turnEnds = [];
+    while (this.#turnEnds.length + this.#turnFlushes.length > 0) {
+      const late = this.#turnEnds.length === 0;
+      const callbacks = late ? this.#turnFlushes : this.#turnEnds;
+      if (late) this.#turnFlushes = [];
+      else this.#turnEnds = [];
       for (const callback of callbacks) callback();
     }
   }

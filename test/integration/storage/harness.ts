@@ -29,6 +29,7 @@ const timers: Timers = {
     return { cancel: () => clearInterval(timer) };
   },
   turnEnd: (callback) => void setImmediate(callback),
+  turnFlush: (callback) => void setImmediate(callback),
 };
 const clock: Clock = {
   monotonicMs: () => performance.now(),

@@ -97,6 +97,7 @@ it('every session is durable, whatever the database has as default', async () =>
       after: () => ({ cancel: () => undefined }),
       every: () => ({ cancel: () => undefined }),
       turnEnd: () => undefined,
+      turnFlush: () => undefined,
     },
     logger: silent,
   });
