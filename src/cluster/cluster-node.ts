@@ -36,6 +36,8 @@ import { hasRef, living, participants, refKey, sameRef } from './view.ts';
 import { WarmUp } from './warm-up.ts';
 import { type FrameReader, FrameType } from './wire.ts';
 
+/** Operations that must wait before a batch is sent behind another one that is under way. */
+const FOLLOW_ROWS = 16;
 /** How often a leaving node looks whether all is done, milliseconds. */
 const DRAIN_POLL_MS = 5;
 
@@ -169,6 +171,7 @@ export class ClusterNode {
         rowsMax: options.batchRowsMax,
         bytesMax: options.batchBytesMax,
         pipeline: options.lanePipeline,
+        followRows: FOLLOW_ROWS,
       },
       open: () => env.store.openLane(self),
       onDone: (op) => this.engine.onCommitted(op),

@@ -6,7 +6,6 @@
  * Besides the row changes of `storage/memory/effect.ts` there are kinds that only owners exchange.
  */
 import type { Effect } from '../storage/memory/effect.ts';
-import type { FloorChange } from '../storage/postgres/store.ts';
 import { type FrameReader, FrameWriter } from './wire.ts';
 
 /** Append only: these numbers are on the wire. */
@@ -35,10 +34,20 @@ export type OwnerEffect =
   | Fill
   /** A learner's slot is going to be filled from the start. */
   | { readonly kind: 'begin'; readonly slot: number }
-  /** Everything the primary has of a slot has been sent; `complete`: and that is all there is. */
-  | { readonly kind: 'filled'; readonly slot: number; readonly complete: boolean }
-  /** All keys of a slot's database (null: of all databases) are gone. */
-  | { readonly kind: 'flush'; readonly slot: number; readonly db: number | null };
+  /** Everything the primary has of slots `slot`..`to` has been sent; `complete`: and that is all there is. */
+  | {
+      readonly kind: 'filled';
+      readonly slot: number;
+      readonly to: number;
+      readonly complete: boolean;
+    }
+  /** All keys of a database (null: of all databases) of slots `slot`..`to` are gone. */
+  | {
+      readonly kind: 'flush';
+      readonly slot: number;
+      readonly to: number;
+      readonly db: number | null;
+    };
 
 export interface Fill {
   readonly kind: 'fill';
@@ -64,10 +73,18 @@ export function encodeEffects(effects: readonly OwnerEffect[]): Buffer {
   return scratch.take();
 }
 
-export function flushEffects(floors: readonly FloorChange[]): OwnerEffect[] {
-  return floors.flatMap(({ slots, db }) =>
-    slots.map((slot) => ({ kind: 'flush' as const, slot, db })),
-  );
+/** Runs of neighbouring slots for which `alike` holds of each two neighbours. `slots` ascend. */
+export function slotRuns(
+  slots: readonly number[],
+  alike: (a: number, b: number) => boolean,
+): { slot: number; to: number }[] {
+  const runs: { slot: number; to: number }[] = [];
+  for (const slot of slots) {
+    const last = runs.at(-1);
+    if (last !== undefined && last.to === slot - 1 && alike(last.to, slot)) last.to = slot;
+    else runs.push({ slot, to: slot });
+  }
+  return runs;
 }
 
 function encodeEffect(writer: FrameWriter, effect: OwnerEffect): void {
@@ -95,21 +112,19 @@ function encodeEffect(writer: FrameWriter, effect: OwnerEffect): void {
     case 'begin':
       return header(writer, WireKind.Begin, { slot: effect.slot, db: 0, key: '' });
     case 'filled':
-      return header(writer, WireKind.Filled, {
-        slot: effect.slot,
-        db: effect.complete ? 1 : 0,
-        key: '',
-      });
+      header(writer, WireKind.Filled, { slot: effect.slot, db: effect.complete ? 1 : 0, key: '' });
+      return writer.u16(effect.to);
     case 'drop':
       return header(writer, WireKind.Drop, effect);
     case 'mark':
       return header(writer, WireKind.Mark, effect);
     case 'flush':
-      return header(writer, WireKind.Flush, {
+      header(writer, WireKind.Flush, {
         slot: effect.slot,
         db: effect.db ?? ALL_DATABASES,
         key: '',
       });
+      return writer.u16(effect.to);
   }
 }
 
@@ -181,13 +196,13 @@ function decodeEffect(frame: FrameReader): OwnerEffect {
     case WireKind.Begin:
       return { kind: 'begin', slot };
     case WireKind.Filled:
-      return { kind: 'filled', slot, complete: db === 1 };
+      return { kind: 'filled', slot, to: frame.u16(), complete: db === 1 };
     case WireKind.Drop:
       return { kind: 'drop', slot, db, key };
     case WireKind.Mark:
       return { kind: 'mark', slot, db, key };
     case WireKind.Flush:
-      return { kind: 'flush', slot, db: db === ALL_DATABASES ? null : db };
+      return { kind: 'flush', slot, to: frame.u16(), db: db === ALL_DATABASES ? null : db };
     default:
       throw new Error(`unknown effect kind ${kind}`);
   }

@@ -25,7 +25,7 @@ import type { FloorChange, Member, NodeRef, Row } from '../storage/postgres/stor
 import { ReplyError } from '../errors.ts';
 import { encodeError } from '../resp/reply.ts';
 import { assert } from './assert.ts';
-import { encodeEffects, type Fill, flushEffects, type OwnerEffect } from './effects.ts';
+import { encodeEffects, type Fill, type OwnerEffect, slotRuns } from './effects.ts';
 import { MANY_SLOTS, type Prepared } from './execute.ts';
 import { Gates } from './gates.ts';
 import type { Lane } from './lane.ts';
@@ -517,7 +517,10 @@ export class Engine {
   }
 
   #replicate(op: Op, notices: readonly OwnerEffect[]): void {
-    const all: readonly OwnerEffect[] = [...op.effects, ...flushEffects(op.floors), ...notices];
+    const all: readonly OwnerEffect[] =
+      op.floors.length + notices.length === 0
+        ? op.effects
+        : [...op.effects, ...op.floors.flatMap((floor) => this.#flushEffects(floor)), ...notices];
     if (all.length === 0) return;
     const first = this.#targetsOf(all[0]!.slot);
     if (all.length === 1 || all.every(({ slot }) => this.#targetsOf(slot) === first)) {
@@ -533,6 +536,15 @@ export class Engine {
       }
     }
     for (const [stream, part] of parts) this.#sendTo([stream], op, part);
+  }
+
+  #flushEffects({ slots, db }: FloorChange): OwnerEffect[] {
+    return this.#runs(slots).map(({ slot, to }) => ({ kind: 'flush', slot, to, db }));
+  }
+
+  /** Neighbouring slots that go to the same nodes. */
+  #runs(slots: readonly number[]): { slot: number; to: number }[] {
+    return slotRuns(slots, (a, b) => this.#targetsOf(a) === this.#targetsOf(b));
   }
 
   #sendTo(streams: readonly OutStream[], op: Op, effects: readonly OwnerEffect[]): void {
@@ -727,8 +739,23 @@ export class Engine {
     op.watch(({ kind }) => {
       if (kind !== 'done') for (const slot of mine) slots.setComplete(slot, false);
       // Learned in a later view, it says nothing of what this node's memory holds now.
-      else if (db === null && op.epoch === this.#env.epoch())
-        for (const slot of mine) slots.setComplete(slot, true);
+      else if (db === null && op.epoch === this.#env.epoch()) this.#declareEmptied(mine);
+    });
+  }
+
+  /** After a flush of all databases: whatever these slots have, memory has; here and on the other owners. */
+  #declareEmptied(mine: readonly number[]): void {
+    for (const slot of mine) this.#env.slots.setComplete(slot, true);
+    const notices = this.#runs(mine).map(({ slot, to }) => {
+      return { kind: 'filled' as const, slot, to, complete: true };
+    });
+    this.begin({
+      effects: [],
+      notices,
+      slots: mine,
+      touched: [],
+      deadlineMs: Infinity,
+      settle: nothing,
     });
   }
 

@@ -129,6 +129,6 @@ export class Fill {
         yield { kind: 'fill', slot, db, key, value, expiresAtMs, epoch, seq, persistent, dirty };
       }
     }
-    yield { kind: 'filled', slot, complete: slots.isComplete(slot) };
+    yield { kind: 'filled', slot, to: slot, complete: slots.isComplete(slot) };
   }
 }

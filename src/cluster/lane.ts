@@ -32,6 +32,8 @@ export interface LaneBounds {
   readonly bytesMax: number;
   /** Batches under way at once. */
   readonly pipeline: number;
+  /** Operations that must wait before a batch is sent behind another one. */
+  readonly followRows: number;
 }
 
 export interface LaneEnv {
@@ -144,6 +146,9 @@ export class Lane {
     if (this.#session === null || this.#fenced || this.length === 0) return false;
     const depth = this.#isolate > 0 ? 1 : this.#env.bounds.pipeline;
     if (this.#sent.length >= depth) return false;
+    // Behind a batch under way, another one pays only when it is large: what a batch costs the database
+    // is mostly per batch, and waiting makes the next one larger (docs/benchmarks.md).
+    if (this.#sent.length > 0 && this.length < this.#env.bounds.followRows) return false;
     // The number of the next batch is open until the fate of an older epoch's batches is known, and
     // nothing may follow a batch that did not commit.
     const epoch = this.#env.epoch();

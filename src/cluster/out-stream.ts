@@ -98,6 +98,7 @@ export class OutStream {
   resume(lastSeq: number): void {
     if (this.#ended) return;
     this.confirm(lastSeq);
+    this.#watermarkDue = false;
     for (let seq = Math.max(lastSeq + 1, this.#headSeq); seq < this.#nextSeq; seq++) {
       this.#write(seq, this.#items[this.#head + seq - this.#headSeq]!.payload);
     }

@@ -162,20 +162,14 @@ export class Replica {
 
   #apply(state: InStream, seq: number, effect: OwnerEffect): void {
     const { keyspace, slots } = this.#env;
-    if (effect.kind === 'flush' || effect.kind === 'begin') {
-      keyspace.clearSlot(effect.slot, effect.kind === 'flush' ? effect.db : null);
-      slots.changes[effect.slot]!++;
-      // The flush may fail yet, and then the table still has what was cleared here.
-      slots.setComplete(effect.slot, false);
-      if (effect.kind === 'begin') this.#begun.set(effect.slot, slots.losses[effect.slot]!);
+    if (effect.kind === 'begin') return this.#empty(effect.slot, null);
+    if (effect.kind === 'flush') {
+      for (let slot = effect.slot; slot <= effect.to; slot++) this.#empty(slot, effect.db);
       return;
     }
     if (effect.kind === 'filled') {
-      // Complete only if nothing was evicted here since it began.
-      const intact = this.#begun.get(effect.slot) === slots.losses[effect.slot];
-      slots.setComplete(effect.slot, effect.complete && intact);
-      this.#begun.delete(effect.slot);
-      return this.#env.onFilled(effect.slot);
+      for (let slot = effect.slot; slot <= effect.to; slot++) this.#filled(slot, effect.complete);
+      return;
     }
     const { slot, db, key } = effect;
     switch (effect.kind) {
@@ -221,5 +215,22 @@ export class Replica {
         slots.setComplete(slot, false);
         slots.changes[slot]!++;
     }
+  }
+
+  /** From here on the slot holds what the primary sends. A flush may fail yet: it is complete only after `filled`. */
+  #empty(slot: number, db: number | null): void {
+    const { keyspace, slots } = this.#env;
+    keyspace.clearSlot(slot, db);
+    slots.changes[slot]!++;
+    slots.setComplete(slot, false);
+    if (db === null) this.#begun.set(slot, slots.losses[slot]!);
+  }
+
+  /** The primary has sent all it has. Complete only if nothing was evicted here since it began. */
+  #filled(slot: number, complete: boolean): void {
+    const { slots } = this.#env;
+    slots.setComplete(slot, complete && this.#begun.get(slot) === slots.losses[slot]);
+    this.#begun.delete(slot);
+    this.#env.onFilled(slot);
   }
 }

@@ -116,7 +116,6 @@ export class Host {
       every: (periodMs, callback) => armed((fire) => time.every(periodMs, fire), callback),
       turnEnd: (callback) => time.turnEnd(() => this.run(callback)),
       turnFlush: (callback) => time.turnFlush(() => this.run(callback)),
-      turnFlush: (callback) => time.turnFlush(() => this.run(callback)),
     };
   }
 }

@@ -85,7 +85,7 @@ interface Fixture {
   readonly settle: (ms?: number) => Promise<void>;
 }
 
-function setUp(bounds = { rowsMax: 4, bytesMax: 1000, pipeline: 2 }): Fixture {
+function setUp(bounds = { rowsMax: 4, bytesMax: 1000, pipeline: 2, followRows: 1 }): Fixture {
   const model = new LaneModel();
   const time = new FakeTime();
   const outcomes = new Map<number, string[]>();
@@ -226,7 +226,7 @@ describe('the lane', () => {
   });
 
   test('voids at once what was not sent when a view comes, and the rest when its answer is there', async () => {
-    const fixture = setUp({ rowsMax: 1, bytesMax: 1000, pipeline: 1 });
+    const fixture = setUp({ rowsMax: 1, bytesMax: 1000, pipeline: 1, followRows: 1 });
     const { lane, model, enqueue, settle, outcomes } = fixture;
     await lane.start();
     enqueue('sent');
@@ -264,6 +264,7 @@ describe('the lane', () => {
       rowsMax: 1,
       bytesMax: 99,
       pipeline: 2,
+      followRows: 1,
     });
     const sessions: { reject: (error: Error) => void }[][] = [];
     const open = model.open.bind(model);
@@ -334,7 +335,7 @@ describe('the lane', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-        const fixture = setUp({ rowsMax: 3, bytesMax: 1000, pipeline: 3 });
+        const fixture = setUp({ rowsMax: 3, bytesMax: 1000, pipeline: 3, followRows: 1 });
         const { lane, model, outcomes } = fixture;
         await lane.start();
         for (const one of steps) {

@@ -46,8 +46,8 @@ const effect: fc.Arbitrary<OwnerEffect> = fc.oneof(
   }),
   fc.record({ kind: fc.constantFrom('drop' as const, 'mark' as const), ...at }),
   fc.record({ kind: fc.constant('begin' as const), slot }),
-  fc.record({ kind: fc.constant('filled' as const), slot, complete: fc.boolean() }),
-  fc.record({ kind: fc.constant('flush' as const), slot, db: fc.option(db) }),
+  fc.record({ kind: fc.constant('filled' as const), slot, to: slot, complete: fc.boolean() }),
+  fc.record({ kind: fc.constant('flush' as const), slot, to: slot, db: fc.option(db) }),
 );
 
 interface Fields {
