@@ -5,6 +5,7 @@
  * connection.
  */
 import { slotOf } from '../../src/cluster/slot.ts';
+import { sleep } from '../../src/platform/clock.ts';
 import {
   type Batch,
   type ControlSession,
@@ -66,6 +67,8 @@ export class SimDatabase {
   refuse: (batch: Batch, self: NodeRef) => string | null = () => null;
   /** Batches committed, oldest first. */
   readonly committed: { self: NodeRef; batch: Batch }[] = [];
+  /** Reads of rows by key take this much longer, milliseconds. */
+  loadDelayMs = 0;
   /** Queries of rows by key that were answered. */
   loads = 0;
   wallOffsetMs = 0;
@@ -371,12 +374,14 @@ export class SimDatabase {
     const live = (row: Row, nowMs: number): boolean =>
       row.type !== RowType.Tombstone && (row.expiresAtMs === 0 || row.expiresAtMs > nowMs);
     return {
-      load: (keys) =>
-        call(() => {
+      load: async (keys) => {
+        if (this.loadDelayMs > 0) await sleep(host.timers, this.loadDelayMs);
+        return call(() => {
           this.loads += keys.length;
           const found = keys.map(({ slot, db, key }) => this.#rows.get(`${slot}:${db}:${key}`));
           return found.filter((row): row is Row => row !== undefined && this.#aboveFloor(row));
-        }),
+        });
+      },
       scan: ({ from, to, after, limit }) =>
         call(() =>
           rows()

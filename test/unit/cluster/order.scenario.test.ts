@@ -204,4 +204,63 @@ describe('commands of one client on one slot', () => {
       await verify(sim, workload, ['a', 'b', 'c']);
     },
   );
+
+  test('waits for what an older view left undecided, on its primary (retry-out-of-order)', async () => {
+    const { sim, key, client } = await undecided('a');
+    const second = client.send('SET', key, 'second');
+    // Before the view that settles the new node ends everything once more.
+    await sim.run(1);
+    sim.database.releaseBatches('a');
+    expect(await sim.wait(second)).toBe('+OK');
+    expect(client.replies).toEqual(['+OK', '+OK']);
+    expect(sim.database.valueOf(key)).toBe('second');
+  });
+
+  test('waits for what an older view left undecided, from another node (retry-out-of-order)', async () => {
+    const { sim, key, client } = await undecided('b');
+    const second = client.send('SET', key, 'second');
+    // Before the view that settles the new node ends everything once more.
+    await sim.run(1);
+    sim.database.releaseBatches('a');
+    expect(await sim.wait(second)).toBe('+OK');
+    expect(client.replies).toEqual(['+OK', '+OK']);
+    expect(sim.database.valueOf(key)).toBe('second');
+  });
+
+  test.each(['a', 'b'])(
+    'that waits for a load over a change of view is sent back too (from %s)',
+    async (name) => {
+      const { sim, key, client } = await undecided(name, (other) => [
+        ['SET', other.key, 'first'],
+        ['RENAME', other.key, `{${other.key}}target`],
+      ]);
+      await sim.run(100);
+      sim.database.releaseBatches('a');
+      await sim.until(() => client.replies.length === 2, 6000, 'both are answered');
+      expect(client.replies).toEqual(['+OK', '+OK']);
+      expect(sim.database.valueOf(key)).toBeUndefined();
+      expect(sim.database.valueOf(`{${key}}target`)).toBe('first');
+    },
+  );
 });
+
+/** A pipeline of commands whose first batch is held in the database over a change of view. */
+async function undecided(
+  name: string,
+  commands: (on: { key: string }) => string[][] = ({ key }) => [['SET', key, 'first']],
+): Promise<{ sim: Sim; key: string; client: SimClient }> {
+  const sim = new Sim();
+  await sim.startAll('a', 'b', 'c');
+  const key = sim.keyOn('a');
+  sim.database.seed(key, 'old');
+  sim.database.loadDelayMs = 2000;
+  sim.database.holdBatches('a');
+  const { epoch } = sim.node('a').cluster;
+  sim.startNode('d');
+  const client = sim.client(name);
+  for (const args of commands({ key })) void client.send(...args);
+  await sim.until(() => sim.database.heldBatches > 0, 100, 'the batch is sent');
+  expect(sim.node('a').cluster.epoch).toBe(epoch);
+  await sim.until(() => sim.node('a').cluster.epoch > epoch, 2000, 'the view is adopted');
+  return { sim, key, client };
+}
