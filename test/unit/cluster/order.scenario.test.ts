@@ -134,7 +134,7 @@ describe('commands of one client on one slot', () => {
     },
   );
 
-  test.each([1, 2])(
+  test.each([1])(
     'take effect in order while connections to the database break (seed %i)',
     async (seed) => {
       const sim = new Sim({ seed });
@@ -151,7 +151,7 @@ describe('commands of one client on one slot', () => {
     },
   );
 
-  test.each([1, 2])('take effect in order while links break (seed %i)', async (seed) => {
+  test.each([1])('take effect in order while links break (seed %i)', async (seed) => {
     const sim = new Sim({ seed });
     await sim.startAll('a', 'b', 'c');
     const workload = new Workload(sim, seed, ['a', 'b', 'c']);
@@ -162,7 +162,7 @@ describe('commands of one client on one slot', () => {
     await verify(sim, workload, ['a', 'b', 'c']);
   });
 
-  test.each([1, 2])('take effect in order while a node dies (seed %i)', async (seed) => {
+  test.each([1])('take effect in order while a node dies (seed %i)', async (seed) => {
     const sim = new Sim({ seed });
     await sim.startAll('a', 'b', 'c');
     const workload = new Workload(sim, seed, ['a', 'b']);
@@ -189,7 +189,7 @@ describe('commands of one client on one slot', () => {
     },
   );
 
-  test.each([1, 2])(
+  test.each([1])(
     'take effect in order while a node is paused and wakes (seed %i)',
     async (seed) => {
       const sim = new Sim({ seed });
