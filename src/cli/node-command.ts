@@ -6,7 +6,10 @@ import { type CliCommand, EXIT, EXTENSION, messageOf, PlainError, version } from
 
 /** What `src/main.ts` gives: loaded only when a node is run, so that other commands start quickly. */
 interface NodeModule {
-  runNode(options: { config: Config; version: string }): Promise<{ ready: Promise<void>; stop(): Promise<void> }>;
+  runNode(options: {
+    config: Config;
+    version: string;
+  }): Promise<{ ready: Promise<void>; stop(): Promise<void> }>;
 }
 
 export const nodeCommand: CliCommand = {

@@ -8,10 +8,30 @@ import type { ServerPort, SessionPort } from './ports.ts';
 
 /** Redis's own flag names, as COMMAND INFO lists them. */
 export type CommandFlag =
-  | 'write' | 'readonly' | 'denyoom' | 'admin' | 'pubsub' | 'noscript' | 'blocking' | 'loading'
-  | 'stale' | 'skip_monitor' | 'skip_slowlog' | 'asking' | 'fast' | 'no_auth' | 'may_replicate'
-  | 'no_mandatory_keys' | 'protected' | 'no_async_loading' | 'no_multi' | 'allow_busy' | 'random'
-  | 'movablekeys' | 'sentinel' | 'only_sentinel';
+  | 'write'
+  | 'readonly'
+  | 'denyoom'
+  | 'admin'
+  | 'pubsub'
+  | 'noscript'
+  | 'blocking'
+  | 'loading'
+  | 'stale'
+  | 'skip_monitor'
+  | 'skip_slowlog'
+  | 'asking'
+  | 'fast'
+  | 'no_auth'
+  | 'may_replicate'
+  | 'no_mandatory_keys'
+  | 'protected'
+  | 'no_async_loading'
+  | 'no_multi'
+  | 'allow_busy'
+  | 'random'
+  | 'movablekeys'
+  | 'sentinel'
+  | 'only_sentinel';
 
 /** Redis's group names; each is one file here. */
 export type CommandGroup = 'string' | 'generic' | 'connection' | 'server' | 'cluster';
@@ -132,6 +152,8 @@ export function dataCommand<O>(definition: Omit<DataCommand<O>, 'kind'>): DataCo
 }
 
 /** Declares a command about connection, server or cluster; only fixes the types. */
-export function serverCommand<O>(definition: Omit<ServerCommand<O>, 'kind' | 'keys'>): ServerCommand<O> {
+export function serverCommand<O>(
+  definition: Omit<ServerCommand<O>, 'kind' | 'keys'>,
+): ServerCommand<O> {
   return { kind: 'server', keys: null, ...definition };
 }

@@ -13,7 +13,12 @@ function manualTimers(): {
     armed.add(callback);
     return { cancel: () => void armed.delete(callback) };
   };
-  const timers: Timers = { after, every: after, turnEnd: (callback) => void after(0, callback), turnFlush: (callback) => void after(0, callback) };
+  const timers: Timers = {
+    after,
+    every: after,
+    turnEnd: (callback) => void after(0, callback),
+    turnFlush: (callback) => void after(0, callback),
+  };
   return {
     timers,
     fire: () => {
