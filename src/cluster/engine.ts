@@ -19,6 +19,7 @@ import type { TimerHandle } from '../platform/clock.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Effect } from '../storage/memory/effect.ts';
+import type { Entry } from '../storage/memory/entry.ts';
 import type { Keyspace } from '../storage/memory/keyspace.ts';
 import { type KeyPolicy, WorkingSet, type WorkingSetEnv } from '../storage/memory/working-set.ts';
 import type { FloorChange, Member, NodeRef, Row } from '../storage/postgres/store.ts';
@@ -31,7 +32,8 @@ import { Gates } from './gates.ts';
 import type { Lane } from './lane.ts';
 import type { Lease } from './lease.ts';
 import type { Loader } from './loader.ts';
-import { DONE, keyId, Op, type OpOutcome, VOID } from './op.ts';
+import { ChangeOp, type ChangeRequest, DONE, keyId, Op, type OpOutcome, VOID } from './op.ts';
+import { OpTable } from './op-table.ts';
 import { OutStream } from './out-stream.ts';
 import type { Peers } from './peers.ts';
 import { type Replica, UNSETTLED } from './replica.ts';
@@ -121,6 +123,35 @@ const TOO_MANY_CHANGES = encodeError(
   ),
 );
 
+const NO_NOTICES: readonly OwnerEffect[] = [];
+
+/** One client's write. */
+class WriteOp extends Op {
+  readonly #engine: Engine;
+  readonly #task: Task;
+  readonly #reply: string;
+
+  constructor(engine: Engine, task: Task, effects: readonly Effect[], reply: string) {
+    super(effects, task.deadlineMs);
+    this.#engine = engine;
+    this.#task = task;
+    this.#reply = reply;
+  }
+
+  override touched(): readonly string[] {
+    return placesOf(this.#task.prepared).map(({ db, key }) => keyId(db, key));
+  }
+
+  protected override onOutcome(outcome: OpOutcome): void {
+    if (outcome.kind === 'done') this.#task.onReply(this.#reply, '');
+    else this.#engine.answerOutcome(this.#task, outcome);
+  }
+
+  protected override onOverdue(): void {
+    this.#engine.answerOutcome(this.#task, { kind: 'unknown' });
+  }
+}
+
 export class Engine {
   readonly #env: EngineEnv;
   readonly #setEnv: WorkingSetEnv;
@@ -131,7 +162,7 @@ export class Engine {
   peers!: Peers;
   /** Told of every change while a scan of the table runs: see `warm-up.ts`. */
   onChange: ((slot: number, db: number, key: string) => void) | null = null;
-  readonly #pending = new Map<number, Op>();
+  readonly #pending = new OpTable();
   /** Operations of earlier views that are in a batch whose fate is not known yet. */
   readonly #undecided = new Set<Op>();
   /** While a view is adopted: operations that it ends, to be told when the new one stands. */
@@ -142,6 +173,9 @@ export class Engine {
   #slotOps: (Op | null)[] = new Array<Op | null>(SLOT_COUNT).fill(null);
   readonly #streams = new Map<string, OutStream>();
   #targets = new Map<Group, readonly OutStream[]>();
+  /** The same by slot, filled as slots are written: this is asked several times a write. */
+  #slotTargets = new Array<readonly OutStream[] | null>(SLOT_COUNT).fill(null);
+  #watermarksDue = false;
   #parked: Task[] = [];
   /** A flush under way: everything else waits for it. */
   #flushing: Op | null = null;
@@ -165,7 +199,7 @@ export class Engine {
   }
 
   /** Operations that are not settled. */
-  pendingOps(): IterableIterator<Op> {
+  pendingOps(): Iterable<Op> {
     return this.#pending.values();
   }
 
@@ -297,7 +331,6 @@ export class Engine {
 
   /** The error reply for a write that may not begin now, or null. */
   refuse(p: Prepared, effects: readonly Effect[]): string | null {
-    if (this.lane.down && effects.some((effect) => effect.persistent)) return STORE_DOWN;
     if (this.#pending.size >= this.#env.limits.pendingMax) return TOO_MUCH_PENDING;
     if (effects.length > EFFECTS_MAX) return TOO_MANY_CHANGES;
     let bytes = 0;
@@ -306,7 +339,9 @@ export class Engine {
       if (length > this.#env.limits.valueBytesMax) return VALUE_TOO_LONG;
       bytes += length;
       if (bytes > EFFECT_BYTES_MAX) return TOO_MANY_CHANGES;
-      if (this.#targetsOf(effect.slot).some((stream) => stream.congested)) return TOO_MUCH_PENDING;
+      if (effect.persistent && this.lane.down) return STORE_DOWN;
+      for (const stream of this.#targetsOf(effect.slot))
+        if (stream.congested) return TOO_MUCH_PENDING;
     }
     return p.needsMemory && !this.#env.ensureMemory() ? OUT_OF_MEMORY : null;
   }
@@ -391,17 +426,9 @@ export class Engine {
 
   #write(task: Task, effects: readonly Effect[], reply: string): void {
     const p = task.prepared;
-    this.begin({
-      effects,
-      touched: placesOf(p).map(({ db, key }) => keyId(db, key)),
-      slots: p.slot === MANY_SLOTS ? [...new Set(placesOf(p).map(({ slot }) => slot))] : null,
-      deadlineMs: task.deadlineMs,
-      settle: (outcome) => {
-        if (outcome.kind === 'done') task.onReply(reply, '');
-        else this.answerOutcome(task, outcome);
-      },
-      onOverdue: () => this.answerOutcome(task, { kind: 'unknown' }),
-    });
+    const op = new WriteOp(this, task, effects, reply);
+    const slots = p.slot === MANY_SLOTS ? [...new Set(placesOf(p).map(({ slot }) => slot))] : null;
+    this.#launch(op, slots, NO_NOTICES, true);
     // Not before its effects are in memory: the client's next command may run right now.
     this.#executed(task);
   }
@@ -421,49 +448,33 @@ export class Engine {
 
   // ---------------------------------------------------------------- operations
 
+  /** Begins a change that is not (only) one client's write. */
+  begin(request: ChangeRequest): Op {
+    const op = new ChangeOp(request);
+    const slots = request.slots ?? slotsOf(request.effects);
+    this.#launch(op, slots, request.notices ?? NO_NOTICES, request.toStore !== false);
+    return op;
+  }
+
   /**
    * Applies effects to memory, sends them to the other owners and, once confirmed, to the lane.
-   * `slots`: all slots it read or wrote, when they are several (its order counts in all of them).
+   * `slots`: all slots it read or wrote (its order counts in all of them); null: that of its effects.
    */
-  begin(request: {
-    effects: readonly Effect[];
-    foreign?: readonly Effect[];
-    floors?: readonly FloorChange[];
-    /** What owners are told besides the effects. */
-    notices?: readonly OwnerEffect[];
-    touched?: readonly string[];
-    slots: readonly number[] | null;
-    deadlineMs: number;
-    /** False: these changes are in the database already. */
-    toStore?: boolean;
-    /** It stays unfinished, and its marks stay, until `finishHeld`. */
-    held?: boolean;
-    settle(outcome: OpOutcome): void;
-    onOverdue?: () => void;
-    /** The outcome, if `onOverdue` was called before it was known. */
-    onLate?: (outcome: OpOutcome) => void;
-    onConfirmed?: () => void;
-  }): Op {
-    const { effects, foreign = [], floors = [] } = request;
-    const toStore = request.toStore !== false;
-    const persistent =
-      toStore &&
-      (floors.length > 0 || [...effects, ...foreign].some((effect) => effect.persistent));
-    const op = new Op({
-      ...request,
-      no: ++this.#lastOpNo,
-      epoch: this.#env.epoch(),
-      touched: request.touched ?? effects.map(({ db, key }) => keyId(db, key)),
-      persistent,
-    });
-    this.#pending.set(op.no, op);
-    for (const effect of effects) this.#apply(op, effect, toStore);
-    op.onConfirmed = request.held === true ? (request.onConfirmed ?? null) : null;
-    op.held = request.held === true;
-    this.#order(op, request.slots ?? slotsOf(effects));
-    this.#replicate(op, request.notices ?? []);
+  #launch(
+    op: Op,
+    slots: readonly number[] | null,
+    notices: readonly OwnerEffect[],
+    toStore: boolean,
+  ): void {
+    op.no = ++this.#lastOpNo;
+    op.epoch = this.#env.epoch();
+    op.persistent = toStore && goesToStore(op);
+    this.#pending.add(op);
+    for (const effect of op.effects) op.entries.push(this.#apply(op, effect, toStore));
+    if (slots === null) this.#follow(op, op.effects[0]!.slot, false);
+    else this.#order(op, slots);
+    this.#replicate(op, notices);
     if (op.remaining === 0) this.#enter(op);
-    return op;
   }
 
   /** A held operation's time is over: its marks go. */
@@ -477,16 +488,21 @@ export class Engine {
     return { epoch: this.#env.epoch(), seq: ++this.#seq };
   }
 
-  #apply(op: Op, effect: Effect, stamp: boolean): void {
+  /** Returns the entry it changed, or null when this node does not hold the key. */
+  #apply(op: Op, effect: Effect, stamp: boolean): Entry | null {
     const { keyspace, slots } = this.#env;
     const { slot, db, key } = effect;
-    if (stamp) Object.assign(effect, this.nextVersion());
+    if (stamp) {
+      effect.epoch = op.epoch;
+      effect.seq = ++this.#seq;
+    }
     slots.writes[slot]!++;
     this.loader.override(db, key);
-    this.onChange?.(slot, db, key);
-    let entry = keyspace.find(slot, db, key);
+    if (this.onChange !== null) this.onChange(slot, db, key);
+    let entry: Entry | undefined;
     if (effect.kind === 'expire') {
-      if (entry === undefined || entry.value === null) return;
+      entry = keyspace.find(slot, db, key);
+      if (entry === undefined || entry.value === null) return null;
       keyspace.setExpiry(slot, db, key, entry, effect.expiresAtMs);
     } else {
       entry = keyspace.put(slot, db, key, effect.value, effect.expiresAtMs);
@@ -495,6 +511,7 @@ export class Engine {
     entry.epoch = effect.epoch;
     entry.seq = effect.seq;
     entry.dirty = op.no;
+    return entry;
   }
 
   /**
@@ -504,16 +521,18 @@ export class Engine {
    */
   #order(op: Op, slots: readonly number[]): void {
     const several = slots.length > 1;
-    for (const slot of slots) {
-      const before = this.#slotOps[slot]!;
-      if (before !== null && !before.entered && !before.finished && (several || before.chained)) {
-        op.remaining++;
-        (before.dependents ??= []).push(op);
-        op.chained = true;
-      }
-      this.#slotOps[slot] = op;
-    }
+    for (const slot of slots) this.#follow(op, slot, several);
     if (several) op.chained = true;
+  }
+
+  #follow(op: Op, slot: number, several: boolean): void {
+    const before = this.#slotOps[slot]!;
+    if (before !== null && !before.entered && (several || before.chained)) {
+      op.remaining++;
+      (before.dependents ??= []).push(op);
+      op.chained = true;
+    }
+    this.#slotOps[slot] = op;
   }
 
   #replicate(op: Op, notices: readonly OwnerEffect[]): void {
@@ -559,15 +578,14 @@ export class Engine {
 
   /** All owners have it, and all that must come before it is on its way. */
   #enter(op: Op): void {
-    if (op.entered || op.finished) return;
+    if (op.entered) return;
     op.entered = true;
-    if (op.persistent) this.lane.enqueue(op);
-    else if (!op.held) this.#complete(op);
-    else op.onConfirmed?.();
-    this.#releaseDependents(op);
-  }
-
-  #releaseDependents(op: Op): void {
+    // One that failed meanwhile has nothing to bring in; what must come after it waited for its turn.
+    if (!op.finished) {
+      if (op.persistent) this.lane.enqueue(op);
+      else if (!op.held) this.#complete(op);
+      else op.onConfirmed();
+    }
     const { dependents } = op;
     op.dependents = null;
     if (dependents !== null) for (const next of dependents) this.#onConfirmed(next);
@@ -577,13 +595,10 @@ export class Engine {
   #complete(op: Op): void {
     if (op.finished) return;
     const current = this.#pending.delete(op.no);
-    this.#undecided.delete(op);
+    if (!current) this.#undecided.delete(op);
     if (current) {
-      for (const { slot, db, key } of op.effects) {
-        this.#clean(slot, db, key, op.no);
-        if (this.#slotOps[slot] === op) this.#slotOps[slot] = null;
-      }
-      for (const stream of this.#streams.values()) stream.settled();
+      this.#clean(op);
+      this.#moveWatermarks();
     }
     this.#finish(op, DONE);
   }
@@ -597,12 +612,29 @@ export class Engine {
     this.retryParked();
   }
 
-  #clean(slot: number, db: number, key: string, no: number): void {
+  /** What it changed, and nobody after it, equals the table now. */
+  #clean(op: Op): void {
     const { keyspace } = this.#env;
-    const entry = keyspace.find(slot, db, key);
-    if (entry === undefined || entry.dirty !== no) return;
-    entry.dirty = 0;
-    if (entry.value === null && entry.expiresAtMs === 0) keyspace.remove(slot, db, key);
+    for (let i = 0; i < op.effects.length; i++) {
+      const { slot, db, key } = op.effects[i]!;
+      if (this.#slotOps[slot] === op) this.#slotOps[slot] = null;
+      const entry = op.entries[i]!;
+      if (entry?.dirty !== op.no) continue;
+      entry.dirty = 0;
+      const isMarker = entry.value === null && entry.expiresAtMs === 0;
+      // The entry may have been dropped, and another stand in its place.
+      if (isMarker && keyspace.find(slot, db, key) === entry) keyspace.remove(slot, db, key);
+    }
+  }
+
+  /** Something was settled: the streams' watermarks may move, at the end of this turn. */
+  #moveWatermarks(): void {
+    if (this.#watermarksDue) return;
+    this.#watermarksDue = true;
+    this.#env.platform.timers.turnEnd(() => {
+      this.#watermarksDue = false;
+      for (const stream of this.#streams.values()) stream.advance();
+    });
   }
 
   /** The lane's word: committed. */
@@ -620,22 +652,21 @@ export class Engine {
 
   /** The lane's word: the database refused it. It fails, and so does all that was built on it. */
   onRejected(failed: Op, reason: string): void {
-    const bad = new Set<string>(failed.touched);
+    const bad = new Set<string>(failed.touched());
     const doomed: Op[] = [failed];
     for (const op of this.#pending.values()) {
-      if (op.no <= failed.no || !op.touched.some((id) => bad.has(id))) continue;
-      if (op.effects.length === 0 && op.foreign.length === 0) continue;
+      if (op.no <= failed.no || op.effects.length + op.foreign.length === 0) continue;
+      const touched = op.touched();
+      if (!touched.some((id) => bad.has(id))) continue;
       doomed.push(op);
-      for (const id of op.touched) bad.add(id);
+      for (const id of touched) bad.add(id);
     }
     this.#env.log.error({ reason, operations: doomed.length }, 'the database refused a write');
     const places = doomed.flatMap((op) => op.effects);
     for (const op of doomed) this.#pending.delete(op.no);
     this.dropEverywhere(places);
     for (const op of doomed) this.#finish(op, { kind: 'failed', reason });
-    // What had to come after them in their slots need not wait any more.
-    for (const op of doomed) this.#releaseDependents(op);
-    for (const stream of this.#streams.values()) stream.settled();
+    this.#moveWatermarks();
   }
 
   /** Memory and database may differ here: forget these keys on all owners, so that they are read again. */
@@ -684,7 +715,7 @@ export class Engine {
   /** A change that no client asked for: expiry, eviction of a `none` key, a value from the legacy source. */
   change(effect: Omit<Effect, 'epoch' | 'seq'>): void {
     const effects = [{ ...effect, epoch: 0, seq: 0 }];
-    this.begin({ effects, slots: null, deadlineMs: Infinity, settle: nothing });
+    this.begin({ effects, deadlineMs: Infinity, settle: nothing });
   }
 
   /**
@@ -805,6 +836,10 @@ export class Engine {
   }
 
   #targetsOf(slot: number): readonly OutStream[] {
+    return (this.#slotTargets[slot] ??= this.#targetsOfGroup(slot));
+  }
+
+  #targetsOfGroup(slot: number): readonly OutStream[] {
     const group = this.#env.slots.group(slot);
     let targets = this.#targets.get(group);
     if (targets === undefined) {
@@ -831,6 +866,7 @@ export class Engine {
     for (const stream of this.#streams.values()) stream.end();
     this.#streams.clear();
     this.#targets = new Map();
+    this.#slotTargets.fill(null);
     this.#slotOps.fill(null);
     this.#flushing = null;
     for (const { done } of this.#flushes) done(VOID);
@@ -882,7 +918,8 @@ export class Engine {
   /** Sends commands away that have not begun: their coordinators ask the next primary. */
   leave(): void {
     this.#leaving = true;
-    for (const task of this.gates.clear().concat(this.#parked.splice(0))) task.onNotDone();
+    // Holds stay: their transactions are under way, and end.
+    for (const task of this.gates.takeTasks().concat(this.#parked.splice(0))) task.onNotDone();
   }
 
   /** This life of the node is over. */
@@ -906,7 +943,7 @@ export class Engine {
     const now = this.#env.platform.clock.monotonicMs();
     for (const op of this.#pending.values()) if (op.deadlineMs <= now) op.overdue();
     for (const op of this.#undecided) if (op.deadlineMs <= now) op.overdue();
-    for (const task of this.gates.overdue(now)) task.onReply(NOT_DONE_IN_TIME, '');
+    for (const task of this.gates.takeTasks(now)) task.onReply(NOT_DONE_IN_TIME, '');
     const lateFlushes = this.#flushes.filter(({ deadlineMs }) => deadlineMs <= now);
     this.#flushes = this.#flushes.filter(({ deadlineMs }) => deadlineMs > now);
     for (const { done } of lateFlushes) done(VOID);
@@ -926,6 +963,13 @@ export class Engine {
 function slotsOf(effects: readonly Effect[]): readonly number[] {
   if (effects.length === 1) return [effects[0]!.slot];
   return [...new Set(effects.map(({ slot }) => slot))];
+}
+
+function goesToStore({ effects, foreign, floors }: Op): boolean {
+  if (floors.length > 0) return true;
+  for (const effect of effects) if (effect.persistent) return true;
+  for (const effect of foreign) if (effect.persistent) return true;
+  return false;
 }
 
 function nothing(): void {

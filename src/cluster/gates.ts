@@ -118,18 +118,19 @@ export class Gates {
     return tasks;
   }
 
-  /** Takes out the tasks whose time is up. */
-  overdue(nowMs: number): Task[] {
-    const late: Task[] = [];
+  /** Takes out the tasks whose time is up; all of them when no time is given. Holds stay. */
+  takeTasks(nowMs = Number.POSITIVE_INFINITY): Task[] {
+    if (this.#parked === 0) return [];
+    const taken: Task[] = [];
     for (const gate of this.#gates.values()) {
       gate.queue = gate.queue.filter((item) => {
         if (item instanceof Hold || item.deadlineMs > nowMs) return true;
-        late.push(item);
+        taken.push(item);
         return false;
       });
     }
-    this.#parked -= late.length;
-    return late;
+    this.#parked -= taken.length;
+    return taken;
   }
 
   #grantIfReady(hold: Hold): void {

@@ -10,7 +10,9 @@
  * as clean once the batch is committed (schedule db-ahead-of-replica).
  */
 import type { Effect } from '../storage/memory/effect.ts';
+import type { Entry } from '../storage/memory/entry.ts';
 import type { FloorChange } from '../storage/postgres/store.ts';
+import type { OwnerEffect } from './effects.ts';
 
 export type OpOutcome =
   /** In the database (or, for `none`, in the memory of all owners). */
@@ -33,19 +35,23 @@ export function keyId(db: number, key: string): string {
   return db === 0 && key.charCodeAt(0) !== 0 ? key : `\0${db}\0${key}`;
 }
 
-export class Op {
+const NO_EFFECTS: readonly Effect[] = [];
+const NO_FLOORS: readonly FloorChange[] = [];
+
+/** One operation. What becomes of it is told to the subclass: a client's write, or an internal change. */
+export abstract class Op {
   /** Counts up over the life of the process; the `dirty` mark of the entries it changed. */
-  readonly no: number;
-  readonly epoch: number;
+  no = 0;
+  epoch = 0;
   /** Changes of keys this node is primary of: go to the owners, and to the database if persistent. */
   readonly effects: readonly Effect[];
   /** Changes of keys of other primaries (a transaction over several owners): go to the database only. */
-  readonly foreign: readonly Effect[];
-  readonly floors: readonly FloorChange[];
-  /** Every key the command named (ids), to find what was built on a failed operation. */
-  readonly touched: readonly string[];
+  foreign: readonly Effect[] = NO_EFFECTS;
+  floors: readonly FloorChange[] = NO_FLOORS;
+  /** The entries that the effects changed here, in the same order; null where there is none. */
+  readonly entries: (Entry | null)[] = [];
   /** Something of it goes to the database. */
-  readonly persistent: boolean;
+  persistent = false;
   /** Confirmations and earlier operations it still waits for before it may enter the lane. */
   remaining = 0;
   /** It waits, or waited, for operations of other replica sets: later ones on its slots wait for it. */
@@ -55,43 +61,33 @@ export class Op {
   finished = false;
   /** Stays unfinished after its confirmation until `Engine.finishHeld`; `onConfirmed` is told then. */
   held = false;
-  onConfirmed: (() => void) | null = null;
   dependents: Op[] | null = null;
   /** How often the database could not take it, alone in a batch. */
   postponed = 0;
-  /** Called once. Null once the client's time was up. */
-  #settle: ((outcome: OpOutcome) => void) | null;
-  /** Replies that read what this operation wrote. */
-  #watchers: ((outcome: OpOutcome) => void)[] | null = null;
   /** Monotonic milliseconds after which its client gets "outcome unknown". */
   readonly deadlineMs: number;
-  #onOverdue: (() => void) | null;
-  readonly #onLate: ((outcome: OpOutcome) => void) | null;
+  #told = false;
+  /** Replies that read what this operation wrote. */
+  #watchers: ((outcome: OpOutcome) => void)[] | null = null;
 
-  constructor(fields: {
-    no: number;
-    epoch: number;
-    effects: readonly Effect[];
-    foreign?: readonly Effect[];
-    floors?: readonly FloorChange[];
-    touched: readonly string[];
-    persistent: boolean;
-    deadlineMs: number;
-    settle: (outcome: OpOutcome) => void;
-    onOverdue?: () => void;
-    onLate?: (outcome: OpOutcome) => void;
-  }) {
-    this.no = fields.no;
-    this.epoch = fields.epoch;
-    this.effects = fields.effects;
-    this.foreign = fields.foreign ?? [];
-    this.floors = fields.floors ?? [];
-    this.touched = fields.touched;
-    this.persistent = fields.persistent;
-    this.deadlineMs = fields.deadlineMs;
-    this.#settle = fields.settle;
-    this.#onOverdue = fields.onOverdue ?? null;
-    this.#onLate = fields.onLate ?? null;
+  constructor(effects: readonly Effect[], deadlineMs: number) {
+    this.effects = effects;
+    this.deadlineMs = deadlineMs;
+  }
+
+  /** Every key the command named (ids), to find what was built on a failed operation. */
+  abstract touched(): readonly string[];
+  /** Told once, unless the client's time was up before. */
+  protected abstract onOutcome(outcome: OpOutcome): void;
+  /** The client's time is up; the operation itself goes on. */
+  protected abstract onOverdue(): void;
+  /** The outcome, after `onOverdue`. */
+  protected onLate(_outcome: OpOutcome): void {
+    // Nobody waits any more.
+  }
+  /** A held operation is confirmed by all owners. */
+  onConfirmed(): void {
+    // Only holds wait for this.
   }
 
   /** Calls `watcher` when the operation is finished, in the order of the calls. */
@@ -103,20 +99,72 @@ export class Op {
   finish(outcome: OpOutcome): void {
     if (this.finished) return;
     this.finished = true;
-    this.#settle?.(outcome);
-    this.#settle = null;
-    this.#onOverdue = null;
+    if (this.#told) this.onLate(outcome);
+    else this.onOutcome(outcome);
     const watchers = this.#watchers;
     this.#watchers = null;
     if (watchers !== null) for (const watcher of watchers) watcher(outcome);
   }
 
-  /** The client's time is up; the operation itself goes on. */
   overdue(): void {
-    const tell = this.#onOverdue;
-    if (tell === null) return;
-    this.#onOverdue = null;
-    this.#settle = this.#onLate;
-    tell();
+    if (this.#told) return;
+    this.#told = true;
+    this.onOverdue();
+  }
+}
+
+/** What an internal change asks for; see `Engine.begin`. */
+export interface ChangeRequest {
+  readonly effects: readonly Effect[];
+  readonly foreign?: readonly Effect[];
+  readonly floors?: readonly FloorChange[];
+  /** What owners are told besides the effects. */
+  readonly notices?: readonly OwnerEffect[];
+  /** Ids of the keys it read or wrote; those of the effects when not given. */
+  readonly touched?: readonly string[];
+  /** All slots it read or wrote; those of the effects when not given. */
+  readonly slots?: readonly number[];
+  readonly deadlineMs: number;
+  /** False: these changes are in the database already. */
+  readonly toStore?: boolean;
+  /** It stays unfinished, and its marks stay, until `Engine.finishHeld`. */
+  readonly held?: boolean;
+  readonly settle: (outcome: OpOutcome) => void;
+  readonly onOverdue?: () => void;
+  /** The outcome, if `onOverdue` was called before it was known. */
+  readonly onLate?: (outcome: OpOutcome) => void;
+  readonly onConfirmed?: () => void;
+}
+
+/** An operation that no single client waits for, or a part of something larger. */
+export class ChangeOp extends Op {
+  readonly #request: ChangeRequest;
+
+  constructor(request: ChangeRequest) {
+    super(request.effects, request.deadlineMs);
+    this.#request = request;
+    this.foreign = request.foreign ?? NO_EFFECTS;
+    this.floors = request.floors ?? NO_FLOORS;
+    this.held = request.held === true;
+  }
+
+  override touched(): readonly string[] {
+    return this.#request.touched ?? this.effects.map(({ db, key }) => keyId(db, key));
+  }
+
+  protected override onOutcome(outcome: OpOutcome): void {
+    this.#request.settle(outcome);
+  }
+
+  protected override onOverdue(): void {
+    this.#request.onOverdue?.();
+  }
+
+  protected override onLate(outcome: OpOutcome): void {
+    this.#request.onLate?.(outcome);
+  }
+
+  override onConfirmed(): void {
+    this.#request.onConfirmed?.();
   }
 }

@@ -90,7 +90,7 @@ export class OutStream {
     this.#watermarkScheduled = true;
     this.#timers.turnEnd(() => {
       this.#watermarkScheduled = false;
-      if (!this.#ended) this.#advance();
+      if (!this.#ended) this.advance();
     });
   }
 
@@ -105,7 +105,9 @@ export class OutStream {
     this.#sendWatermark();
   }
 
-  #advance(): void {
+  /** Moves the watermark over what is settled, and sends it if that costs nothing, else soon. */
+  advance(): void {
+    if (this.#ended) return;
     const before = this.#headSeq;
     while (this.#headSeq <= this.#confirmedSeq) {
       const { op } = this.#items[this.#head]!;

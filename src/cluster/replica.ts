@@ -6,6 +6,7 @@
  * its effects, that is, has marked the keys. A key that is absent or dirty is the primary's business.
  */
 import type { Timers } from '../platform/clock.ts';
+import type { Entry } from '../storage/memory/entry.ts';
 import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { NodeRef } from '../storage/postgres/store.ts';
 import { assert } from './assert.ts';
@@ -26,6 +27,7 @@ interface Place {
 
 interface Mark extends Place {
   readonly seq: number;
+  readonly entry: Entry;
 }
 
 /** What has come from one primary in the present view. */
@@ -87,12 +89,13 @@ export class Replica {
     const watermark = frame.u53();
     const { keyspace } = this.#env;
     while (state.head < state.marks.length && state.marks[state.head]!.seq <= watermark) {
-      const { seq, slot, db, key } = state.marks[state.head++]!;
-      const entry = keyspace.find(slot, db, key);
-      if (entry === undefined || entry.dirty !== seq) continue;
+      const { seq, slot, db, key, entry } = state.marks[state.head++]!;
+      if (entry.dirty !== seq) continue;
       entry.dirty = 0;
-      // A tombstone is remembered until its end; a plain delete is just no key.
-      if (entry.value === null && entry.expiresAtMs === 0) keyspace.remove(slot, db, key);
+      // A tombstone is remembered until its end; a plain delete is just no key. (The entry may have been
+      // dropped, and another stand in its place.)
+      const isMarker = entry.value === null && entry.expiresAtMs === 0;
+      if (isMarker && keyspace.find(slot, db, key) === entry) keyspace.remove(slot, db, key);
     }
     if (state.head > 512 && state.head * 2 > state.marks.length) {
       state.marks = state.marks.slice(state.head);
@@ -180,7 +183,7 @@ export class Replica {
         entry.seq = effect.seq;
         entry.persistent = effect.persistent;
         entry.dirty = seq;
-        state.marks.push({ seq, slot, db, key });
+        state.marks.push({ seq, slot, db, key, entry });
         return;
       }
       case 'expire': {
@@ -191,7 +194,7 @@ export class Replica {
         entry.epoch = effect.epoch;
         entry.seq = effect.seq;
         entry.dirty = seq;
-        state.marks.push({ seq, slot, db, key });
+        state.marks.push({ seq, slot, db, key, entry });
         return;
       }
       case 'fill': {
@@ -201,13 +204,13 @@ export class Replica {
         entry.persistent = effect.persistent;
         if (!effect.dirty) return;
         entry.dirty = seq;
-        state.marks.push({ seq, slot, db, key });
+        state.marks.push({ seq, slot, db, key, entry });
         return;
       }
       case 'mark': {
         const entry = keyspace.find(slot, db, key) ?? keyspace.put(slot, db, key, null, 0);
         entry.dirty = seq;
-        state.marks.push({ seq, slot, db, key });
+        state.marks.push({ seq, slot, db, key, entry });
         return;
       }
       case 'drop':

@@ -116,7 +116,9 @@ export class WarmUp {
   #watch(from: number, to: number): Set<string> {
     const { engine } = this.#env;
     const overtaken = new Set<string>();
-    for (const op of engine.pendingOps()) for (const id of op.touched) overtaken.add(id);
+    for (const op of engine.pendingOps()) {
+      for (const { db, key } of op.effects) overtaken.add(keyId(db, key));
+    }
     engine.onChange = (slot, db, key) => {
       if (slot >= from && slot <= to) overtaken.add(keyId(db, key));
     };

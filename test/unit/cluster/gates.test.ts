@@ -82,7 +82,7 @@ describe('a gate', () => {
     gates.acquire(hold);
     submit(new KeyTask('k', 1, 100));
     submit(new KeyTask('k', 2, 200));
-    expect(gates.overdue(150).map((task) => (task as KeyTask).no)).toEqual([1]);
+    expect(gates.takeTasks(150).map((task) => (task as KeyTask).no)).toEqual([1]);
     expect(gates.parked).toBe(1);
     expect(gates.clear().map((task) => (task as KeyTask).no)).toEqual([2]);
     expect([dropped, gates.parked, gates.empty, gates.held]).toEqual([1, 0, true, 0]);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Lane } from '../../../src/cluster/lane.ts';
-import { Op, type OpOutcome } from '../../../src/cluster/op.ts';
+import { ChangeOp, type Op, type OpOutcome } from '../../../src/cluster/op.ts';
 import type { Effect } from '../../../src/storage/memory/effect.ts';
 import {
   type Batch,
@@ -130,15 +130,12 @@ function setUp(bounds = { rowsMax: 4, bytesMax: 1000, pipeline: 2, followRows: 1
         epoch: fixture.epoch,
         seq: no,
       };
-      const op = new Op({
-        no,
-        epoch: fixture.epoch,
+      const op = new ChangeOp({
         effects: [effect],
-        touched: [key],
-        persistent: true,
         deadlineMs: Infinity,
         settle: () => undefined,
       });
+      Object.assign(op, { no, epoch: fixture.epoch, persistent: true });
       outcomes.set(no, []);
       fixture.lane.enqueue(op);
       return op;

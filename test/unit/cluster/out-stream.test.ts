@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DONE, Op } from '../../../src/cluster/op.ts';
+import { ChangeOp, DONE, type Op } from '../../../src/cluster/op.ts';
 import { OutStream } from '../../../src/cluster/out-stream.ts';
 import type { Peer } from '../../../src/cluster/peers.ts';
 import {
@@ -33,15 +33,8 @@ function recordingPeer(sent: string[]): Peer {
 
 let lastNo = 0;
 function operation(): Op {
-  return new Op({
-    no: ++lastNo,
-    epoch: 1,
-    effects: [],
-    touched: [],
-    persistent: true,
-    deadlineMs: Infinity,
-    settle: () => undefined,
-  });
+  const op = new ChangeOp({ effects: [], deadlineMs: Infinity, settle: () => undefined });
+  return Object.assign(op, { no: ++lastNo, epoch: 1, persistent: true });
 }
 
 function setUp(): { stream: OutStream; sent: string[]; confirmed: Op[]; time: FakeTime } {
