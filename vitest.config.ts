@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// Integration and scenario files start real processes and share two cores, so files run one at a
+// Integration files start real processes and share two cores, so files run one at a
 // time; unit files are cheap and do not notice.
 export default defineConfig({
   test: {

@@ -14,6 +14,12 @@ const TOOLS = [
     uses: 'redis-benchmark against a node',
     get: 'apt-get install redis-tools',
   },
+  {
+    name: 'psql',
+    uses: 'the demonstrations of the README',
+    get: 'apt-get install postgresql-client',
+  },
+  { name: 'curl', uses: 'the demonstrations of the README', get: 'apt-get install curl' },
 ];
 
 /** The tools of the list that are not on the PATH. */

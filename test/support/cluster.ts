@@ -239,6 +239,17 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** The first of `count` free ports in a row, for programs that count upwards from a port. */
+export async function freePortBlock(count: number): Promise<number> {
+  let block: number[] = [];
+  for (let tried = 0; tried < PORTS_BELOW; tried++) {
+    const [port = 0] = await freePorts(1);
+    block = port - 1 === block.at(-1) ? [...block, port] : [port];
+    if (block.length === count) return block[0]!;
+  }
+  throw new Error(`no ${count} ports in a row are free`);
+}
+
 async function isFree(port: number): Promise<boolean> {
   const server = createServer();
   try {

@@ -44,7 +44,7 @@ export function toolOrNull(name: string): string | null {
   const path = findTool(name);
   if (path === null && process.env['RINGFENCE_REQUIRE_TOOLS'] === '1') {
     throw new Error(
-      `${name} is not installed, and RINGFENCE_REQUIRE_TOOLS=1 (Debian: redis-server, redis-tools)`,
+      `${name} is not installed, and RINGFENCE_REQUIRE_TOOLS=1 (npm test says how to get it)`,
     );
   }
   return path;
