@@ -99,11 +99,16 @@ export class Order {
   queue: Routed[] = [];
 }
 
+/** Who gets a reply: a client's call, or what puts parts together. */
+interface ReplySink {
+  done(reply: string, versions: string): void;
+}
+
 /** A call between its arrival and its reply. */
 class Routed extends Task {
   readonly order: Order;
   readonly #router: Router;
-  readonly #done: (reply: string, versions: string) => void;
+  readonly #sink: ReplySink;
   chain: Chain | null = null;
   state: 'open' | 'replied' | 'notDone' = 'open';
   reply = '';
@@ -117,12 +122,12 @@ class Routed extends Task {
     prepared: Prepared,
     deadlineMs: number,
     wantVersions: boolean,
-    done: (reply: string, versions: string) => void,
+    sink: ReplySink,
   ) {
     super(prepared, deadlineMs, wantVersions);
     this.#router = router;
     this.order = order;
-    this.#done = done;
+    this.#sink = sink;
   }
 
   override onExecuted(): void {
@@ -150,8 +155,13 @@ class Routed extends Task {
     this.epoch = 0;
   }
 
+  /** `submit` has not returned yet: it returns the reply itself. */
+  inSubmit = false;
+  delivered = false;
+
   deliver(): void {
-    this.#done(this.reply, this.versions);
+    this.delivered = true;
+    if (!this.inSubmit) this.#sink.done(this.reply, this.versions);
   }
 }
 
@@ -263,15 +273,11 @@ export class Router {
     if (this.#env.slots.primaryOf(prepared.slot === MANY_SLOTS ? 0 : prepared.slot) === undefined)
       return JOINING;
     const deadlineMs = this.#env.platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
-    let returned: string | null = null;
-    let inside = true;
-    const routed = new Routed(this, order, prepared, deadlineMs, false, (reply) => {
-      if (inside) returned = reply;
-      else call.done(reply);
-    });
+    const routed = new Routed(this, order, prepared, deadlineMs, false, call);
+    routed.inSubmit = true;
     this.#begin(routed);
-    inside = false;
-    return returned ?? undefined;
+    routed.inSubmit = false;
+    return routed.delivered ? routed.reply : undefined;
   }
 
   #nothingBefore(order: Order, slot: number): boolean {
@@ -583,7 +589,7 @@ export class Router {
         answers[i] = { reply, versions };
         if (--left === 0) then(answers);
       };
-      this.#begin(new Routed(this, new Order(), part, whole.deadlineMs, wantVersions, done));
+      this.#begin(new Routed(this, new Order(), part, whole.deadlineMs, wantVersions, { done }));
     });
   }
 
