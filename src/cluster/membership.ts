@@ -67,8 +67,9 @@ const REOPEN_MS = 100;
 export class Membership {
   readonly #env: MembershipEnv;
   #view: View | null = null;
-  #leaseSession: LeaseSession | null = null;
-  #control: ControlSession | null = null;
+  /** Sessions from the moment they are asked for, so that nobody opens a second one meanwhile. */
+  #leaseSession: Promise<LeaseSession> | null = null;
+  #control: Promise<ControlSession> | null = null;
   readonly #observed = new Map<string, Observation>();
   #lastAnswerMs = Number.NEGATIVE_INFINITY;
   #last: Renewal | null = null;
@@ -93,6 +94,7 @@ export class Membership {
     const { store, self, platform, times } = this.#env;
     await store.register(self);
     await this.#renew();
+    if (this.#stopped) return;
     this.#timer = platform.timers.every(times.leaseMs / 3, () => void this.#renew());
   }
 
@@ -102,7 +104,8 @@ export class Membership {
     this.#timer?.cancel();
     this.#env.lease.end();
     try {
-      await this.#leaseSession?.giveUp();
+      const session = await this.#leaseSession;
+      await session?.giveUp();
     } catch (error) {
       this.#env.log.debug({ err: error }, 'the lease could not be given up; it will run out');
     }
@@ -117,9 +120,18 @@ export class Membership {
     await this.#closeSessions();
   }
 
+  /** Also what is still being opened: nothing of this life may be left at the database. */
   async #closeSessions(): Promise<void> {
-    await this.#leaseSession?.close();
-    await this.#control?.close();
+    await Promise.all([this.#close(this.#leaseSession), this.#close(this.#control)]);
+  }
+
+  async #close(opening: Promise<LeaseSession | ControlSession> | null): Promise<void> {
+    try {
+      const session = await opening;
+      await session?.close();
+    } catch (error) {
+      this.#env.log.debug({ err: error }, 'a session that never opened needs no end');
+    }
   }
 
   /** Somebody speaks of a newer view than ours. */
@@ -152,7 +164,7 @@ export class Membership {
     try {
       await this.#propose();
     } catch (error) {
-      await this.#onProposalFailed(error);
+      this.#onProposalFailed(error);
     } finally {
       this.#planning = false;
     }
@@ -168,10 +180,14 @@ export class Membership {
     if (this.#renewing || this.#stopped) return;
     this.#renewing = true;
     try {
-      this.#leaseSession ??= await this.#env.store.openLease(this.#env.self);
+      this.#leaseSession ??= this.#env.store.openLease(this.#env.self);
+      const session = await this.#leaseSession;
+      // Stopped while it was being opened: a renewal now would undo the lease's end for the others.
+      if (this.#stopped) return;
       const stamp = this.#env.lease.stamp();
       const knownEpoch = this.#epoch;
-      const renewal = await this.#leaseSession.renew();
+      const renewal = await session.renew();
+      if (this.#stopped) return;
       await this.#onRenewed(stamp, renewal, knownEpoch);
     } catch (error) {
       await this.#onRenewalFailed(error);
@@ -233,21 +249,14 @@ export class Membership {
     this.storeUnreachable = true;
     const session = this.#leaseSession;
     this.#leaseSession = null;
-    await session?.close();
+    await this.#close(session);
     this.#env.platform.timers.after(REOPEN_MS, () => void this.#renew());
   }
 
   // ---------------------------------------------------------------- views
 
   async #readViews(): Promise<void> {
-    const control = await this.#openControl();
-    let views: View[];
-    try {
-      views = await control.viewsAfter(this.#epoch);
-    } catch (error) {
-      await this.#dropControl();
-      throw error;
-    }
+    let views = await this.#onControl((control) => control.viewsAfter(this.#epoch));
     // A newcomer needs only the present one: it holds nothing from before.
     if (this.#view === null) views = views.slice(-1);
     for (const view of views) {
@@ -275,15 +284,21 @@ export class Membership {
     this.#env.adopt(view);
   }
 
-  async #openControl(): Promise<ControlSession> {
-    this.#control ??= await this.#env.store.openControl();
-    return this.#control;
-  }
-
-  async #dropControl(): Promise<void> {
-    const control = this.#control;
-    this.#control = null;
-    await control?.close();
+  /** Work on the one control session, which is opened when it is first needed and after it has failed. */
+  async #onControl<T>(work: (control: ControlSession) => Promise<T>): Promise<T> {
+    if (this.#stopped) throw new StoreError('unavailable', 'this life of the node is ending');
+    const opening = (this.#control ??= this.#env.store.openControl());
+    try {
+      return await work(await opening);
+    } catch (error) {
+      // Having lost a race says nothing against the session.
+      const lost = error instanceof StoreError && error.kind === 'conflict';
+      if (!lost && this.#control === opening) {
+        this.#control = null;
+        await this.#close(opening);
+      }
+      throw error;
+    }
   }
 
   // ---------------------------------------------------------------- proposing
@@ -300,8 +315,7 @@ export class Membership {
     const next = nextView(view, change, { id: platform.random.id(), replicas });
     if (next === null) return;
     const removals = remove.map((ref) => ({ ref, counter: this.#counterOf(ref) }));
-    const control = await this.#openControl();
-    await control.propose({ view: next, removals });
+    await this.#onControl((control) => control.propose({ view: next, removals }));
     log.info(
       { epoch: next.epoch, removed: remove.map(refKey), members: next.coming.map(refKey) },
       'view proposed',
@@ -311,14 +325,14 @@ export class Membership {
     if (!this.#stopped) this.#env.announce(next);
   }
 
-  async #onProposalFailed(error: unknown): Promise<void> {
+  #onProposalFailed(error: unknown): void {
     if (error instanceof StoreError && error.kind === 'conflict') {
       this.#env.log.debug({ reason: error.message }, 'another proposal was faster');
       this.hearOf(this.#epoch + 1);
       return;
     }
+    if (this.#stopped) return;
     this.#env.log.warn({ err: error }, 'a view could not be proposed');
-    await this.#dropControl();
   }
 
   /** Members that may be removed: they gave up, or their counter has stood still long enough. */
