@@ -8,7 +8,6 @@
  * had a change under way when it began, are left out (memory knows better, or the next load will).
  */
 import type { Timers } from '../platform/clock.ts';
-import { sleep } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { LoadPool, Row, RowKey } from '../storage/postgres/store.ts';
@@ -38,6 +37,8 @@ export class WarmUp {
   readonly #env: WarmUpEnv;
   #stopped = false;
   #running: Promise<void> | null = null;
+  /** Ends the pause it is in. */
+  #wake: () => void = () => undefined;
   rows = 0;
 
   constructor(env: WarmUpEnv) {
@@ -50,6 +51,7 @@ export class WarmUp {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#wake();
     await this.#running;
   }
 
@@ -60,8 +62,20 @@ export class WarmUp {
       } catch (error) {
         this.#env.log.debug({ err: error }, 'warm-up was interrupted');
       }
-      await sleep(this.#env.timers, PERIOD_MS);
+      await this.#pause(PERIOD_MS);
     }
+  }
+
+  /** A pause that `stop` cuts short. */
+  #pause(ms: number): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = this.#env.timers.after(ms, resolve);
+      this.#wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
   }
 
   async #pass(): Promise<void> {
@@ -101,14 +115,17 @@ export class WarmUp {
         this.#env.engine.onChange = null;
       }
       if (this.#stopped || this.#env.epoch() !== epoch) return;
-      this.#take(rows.filter((row) => intact(row.slot) && !overtaken.has(keyId(row.db, row.key))));
+      const isOld = (row: Row): boolean => overtaken.has(keyId(row.db, row.key));
+      this.#take(rows.filter((row) => intact(row.slot) && !isOld(row)));
+      // Left out and not in memory: deleted, or changed there without being known here. The next pass tells.
+      for (const row of rows) if (isOld(row) && !this.#has(row)) slots.losses[row.slot]!++;
       const last = rows.at(-1);
       // All slots before the last row's have been read to their end.
       const end = last === undefined ? to + 1 : last.slot;
       for (; next < end; next++) if (intact(next)) slots.setComplete(next, true);
       if (last === undefined || !this.#env.hasRoom()) return;
       after = { slot: last.slot, db: last.db, key: last.key };
-      await sleep(this.#env.timers, 0);
+      await this.#pause(0);
     }
   }
 
@@ -125,11 +142,15 @@ export class WarmUp {
     return overtaken;
   }
 
+  #has({ slot, db, key }: Row): boolean {
+    return this.#env.keyspace.find(slot, db, key) !== undefined;
+  }
+
   #take(rows: readonly Row[]): void {
     const { keyspace, engine } = this.#env;
     const fresh: Row[] = [];
     for (const row of rows) {
-      if (keyspace.find(row.slot, row.db, row.key) !== undefined) continue;
+      if (this.#has(row)) continue;
       // A tombstone comes as a remembered absence with its end.
       const entry = keyspace.put(row.slot, row.db, row.key, row.value, row.expiresAtMs);
       entry.epoch = row.epoch;
