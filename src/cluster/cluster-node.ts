@@ -34,10 +34,13 @@ import { Transactions } from './transaction.ts';
 import { Upkeep } from './upkeep.ts';
 import { hasRef, living, participants, refKey, sameRef } from './view.ts';
 import { WarmUp } from './warm-up.ts';
-import { type FrameReader, FrameType } from './wire.ts';
+import { FrameError, type FrameReader, FrameType } from './wire.ts';
 
 /** Operations that must wait before a batch is sent behind another one that is under way. */
 const FOLLOW_ROWS = 16;
+/** A smaller batch waits this long for operations that are about to enter, milliseconds. */
+const GATHER_ROWS = 12;
+const GATHER_MS = 2;
 /** How often a leaving node looks whether all is done, milliseconds. */
 const DRAIN_POLL_MS = 5;
 
@@ -172,8 +175,11 @@ export class ClusterNode {
         bytesMax: options.batchBytesMax,
         pipeline: options.lanePipeline,
         followRows: FOLLOW_ROWS,
+        gatherRows: GATHER_ROWS,
+        gatherMs: GATHER_MS,
       },
       open: () => env.store.openLane(self),
+      confirming: () => this.engine.confirmingCount,
       onDone: (op) => this.engine.onCommitted(op),
       onVoid: (op) => this.engine.onVoid(op),
       onRejected: (op, reason) => this.engine.onRejected(op, reason),
@@ -488,13 +494,13 @@ export class ClusterNode {
       case FrameType.ViewConfirm:
         return this.#onConfirm(from, frame);
       case FrameType.ViewNews:
-        return this.membership.hear(JSON.parse(frame.str()) as View);
+        return this.membership.hear(frame.json() as View);
       case FrameType.Heartbeat:
         return this.#onHeartbeat(from, frame);
       case FrameType.Leaving:
         return this.#onLeaving(from, frame);
       default:
-        throw new Error(`a frame of type ${frame.type} on an open link`);
+        throw new FrameError(`a frame of type ${frame.type} on an open link`);
     }
   }
 

@@ -6,7 +6,7 @@
  * Besides the row changes of `storage/memory/effect.ts` there are kinds that only owners exchange.
  */
 import type { Effect } from '../storage/memory/effect.ts';
-import { type FrameReader, FrameWriter } from './wire.ts';
+import { FrameError, type FrameReader, FrameWriter } from './wire.ts';
 
 /** Append only: these numbers are on the wire. */
 const WireKind = {
@@ -204,6 +204,6 @@ function decodeEffect(frame: FrameReader): OwnerEffect {
     case WireKind.Flush:
       return { kind: 'flush', slot, to: frame.u16(), db: db === ALL_DATABASES ? null : db };
     default:
-      throw new Error(`unknown effect kind ${kind}`);
+      throw new FrameError(`unknown effect kind ${kind}`);
   }
 }

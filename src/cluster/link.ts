@@ -12,15 +12,17 @@ import type { Connection } from '../platform/transport.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { NodeRef } from '../storage/postgres/store.ts';
-import { assert } from './assert.ts';
 import { refKey, sameRef } from './view.ts';
 import {
+  FRAME_BYTES_MAX,
+  FrameError,
   FrameReader,
   FrameSplitter,
   FrameType,
   FrameWriter,
   PROTOCOL_VERSION,
   PROTOCOL_VERSION_MIN,
+  STRANGER_FRAME_BYTES_MAX,
 } from './wire.ts';
 
 export interface LinkTimes {
@@ -52,7 +54,7 @@ export interface LinkEnv {
 export class FrameStream {
   readonly #env: LinkEnv;
   readonly #connection: Connection;
-  readonly #splitter = new FrameSplitter();
+  readonly #splitter = new FrameSplitter(STRANGER_FRAME_BYTES_MAX);
   readonly #writer = new FrameWriter();
   #flushScheduled = false;
   #closed = false;
@@ -87,6 +89,11 @@ export class FrameStream {
   /** More bytes wait than the bound allows: new work for this peer must be refused or wait. */
   get congested(): boolean {
     return this.#connection.bufferedBytes + this.#writer.used > this.#env.bounds.bufferBytesMax;
+  }
+
+  /** The other side has shown who it is: frames of any length may come now. */
+  trust(): void {
+    this.#splitter.bytesMax = FRAME_BYTES_MAX;
   }
 
   /** Frames wait for the end of the turn: one more costs no write of its own. */
@@ -143,7 +150,7 @@ export class FrameStream {
         this.#deliver(reader);
       }
     } catch (error) {
-      return this.#onGarbage(error);
+      return this.#onError(error);
     }
     if (this.#waiting !== null) return;
     this.#lastInMs = this.#env.platform.clock.monotonicMs();
@@ -162,11 +169,13 @@ export class FrameStream {
     try {
       this.#splitter.push(chunk, this.#deliver);
     } catch (error) {
-      this.#onGarbage(error);
+      this.#onError(error);
     }
   }
 
-  #onGarbage(error: unknown): void {
+  /** Only what cannot be decoded is the peer's fault. Anything else is a broken invariant of our own. */
+  #onError(error: unknown): void {
+    if (!(error instanceof FrameError)) throw error;
     this.#env.log.error({ err: error }, 'a link brought bytes that make no sense');
     this.close('bytes that make no sense');
   }
@@ -220,6 +229,6 @@ export function refuseHello(hello: Hello, self: NodeRef, clusterId: string): str
   if (hello.versionMin > PROTOCOL_VERSION || hello.versionMax < PROTOCOL_VERSION_MIN) {
     return `speaks link protocol ${hello.versionMin} to ${hello.versionMax}`;
   }
-  assert(!sameRef(hello.from, self), 'a node dialled itself');
+  if (sameRef(hello.from, self)) return 'this node itself';
   return null;
 }

@@ -122,6 +122,7 @@ export class Peer {
     if (frame.type === FrameType.HelloAck) {
       this.#dialled = null;
       this.stream = stream;
+      stream.trust();
       this.#redialMs = REDIAL_FIRST_MS;
       this.#env.log.info({ peer: refKey(this.member) }, 'link up');
       this.#handlers.onUp(this, frame.epoch === this.#env.epoch() ? frame.u53() : 0);
@@ -299,6 +300,7 @@ export class Peers {
     const incoming = { from: hello.from, session: hello.session, stream, answeredOn: null };
     this.#incoming.set(hello.from.node, incoming);
     older?.stream.close('replaced by a newer session');
+    stream.trust();
     stream.begin(FrameType.HelloAck).u53(this.#handlers.lastSeqFrom(hello.from));
     stream.end();
     return incoming;

@@ -6,10 +6,11 @@
 import type { Clock, TimerHandle, Timers } from '../platform/clock.ts';
 import type { NodeRef } from '../storage/postgres/store.ts';
 import { type ErrorCode, ReplyError } from '../errors.ts';
+import { isBrokenInvariant } from './assert.ts';
 import type { FrameStream } from './link.ts';
 import type { Peer } from './peers.ts';
 import { refKey } from './view.ts';
-import { type FrameReader, FrameType } from './wire.ts';
+import { CONTENT_BYTES_MAX, type FrameReader, FrameType } from './wire.ts';
 
 /** Append only: these numbers are on the wire. */
 export const Method = {
@@ -47,6 +48,8 @@ interface Answer {
   readonly ok?: unknown;
   /** The peer did not act on it, and asks for another try in another view. */
   readonly retry?: boolean;
+  /** With `retry`: it may have acted on it all the same. */
+  readonly ran?: boolean;
   readonly code?: ErrorCode;
   readonly message?: string;
 }
@@ -70,7 +73,7 @@ export class Rpc {
     this.#handlers.set(method, handler);
   }
 
-  /** Rejects with a ReplyError that the peer sent, or a CallFailed. */
+  /** Rejects with a ReplyError that the peer sent or that says why it was not asked, or a CallFailed. */
   call(
     peer: Peer | undefined,
     method: Method,
@@ -86,11 +89,17 @@ export class Rpc {
         new ReplyError('BUSY', 'too many questions to other nodes are open; nothing was changed'),
       );
     }
+    const text = encode(body);
+    if (text === null) {
+      return Promise.reject(
+        new ReplyError('ERR', 'too much for one question to another node; nothing was changed'),
+      );
+    }
     const id = ++this.#lastId;
     const writer = stream.begin(FrameType.Call);
     writer.u53(id);
     writer.u8(method);
-    writer.str(JSON.stringify(body));
+    writer.str(text);
     stream.end();
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { peer, deadlineMs, resolve, reject });
@@ -100,7 +109,7 @@ export class Rpc {
   onCall(from: NodeRef, frame: FrameReader, answers: () => FrameStream): void {
     const id = frame.u53();
     const method = frame.u8();
-    const body: unknown = JSON.parse(frame.str());
+    const body = frame.json();
     const handler = this.#handlers.get(method);
     if (handler === undefined) {
       return answer(answers(), id, { code: 'ERR', message: `unknown question ${method}` });
@@ -125,8 +134,8 @@ export class Rpc {
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return;
     this.#waiting.delete(id);
-    const { ok, retry, code, message } = JSON.parse(frame.str()) as Answer;
-    if (retry === true) waiting.reject(new CallFailed(message ?? '', false));
+    const { ok, retry, ran, code, message } = frame.json() as Answer;
+    if (retry === true) waiting.reject(new CallFailed(message ?? '', ran === true));
     else if (code === undefined) waiting.resolve(ok);
     else waiting.reject(new ReplyError(code, message ?? ''));
   }
@@ -157,14 +166,35 @@ export class Rpc {
 
 function answer(stream: FrameStream, id: number, body: Answer): void {
   if (stream.closed) return;
+  const text = encode(body) ?? JSON.stringify(TOO_LONG);
   const writer = stream.begin(FrameType.CallReply);
   writer.u53(id);
-  writer.str(JSON.stringify(body));
+  writer.str(text);
   stream.end();
 }
 
+const TOO_LONG: Answer = {
+  code: 'ERR',
+  message: 'the answer is too much for one frame between two nodes',
+};
+
+/** JSON for a frame; null when it is too long for one, or for a string at all. */
+function encode(body: unknown): string | null {
+  try {
+    const text = JSON.stringify(body);
+    return text.length > CONTENT_BYTES_MAX ? null : text;
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+}
+
+/** Rethrows what no answer can make good. */
 function asError(error: unknown): Answer {
-  if (error instanceof CallFailed) return { retry: true, message: error.message };
+  if (isBrokenInvariant(error)) throw error;
+  if (error instanceof CallFailed) {
+    return { retry: true, ran: error.mayHaveRun, message: error.message };
+  }
   if (error instanceof ReplyError) return { code: error.code, message: error.message };
   return { code: 'ERR', message: error instanceof Error ? error.message : String(error) };
 }

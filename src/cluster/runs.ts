@@ -1,7 +1,7 @@
 /**
  * Runs: commands of one client on one slot, forwarded together in one frame and executed in order.
  *
- *     Run       u53 run | u32 time left (ms) | u16 count | count times: u8 db | u8 flags | u32 n | n strings
+ *     Run       u53 run | u16 count | count times: u32 time left (ms) | u8 db | u8 flags | u32 n | n strings
  *     RunReply  u53 run | u16 index | u8 status | reply | versions
  *
  * The primary executes a command of a run only when the one before it has executed. When one is
@@ -14,7 +14,7 @@ import { encodeError } from '../resp/reply.ts';
 import type { Prepare, Prepared } from './execute.ts';
 import type { FrameStream } from './link.ts';
 import { Task } from './task.ts';
-import { type FrameReader, FrameType } from './wire.ts';
+import { CONTENT_BYTES_MAX, type FrameReader, FrameType } from './wire.ts';
 
 /** Append only: bits and numbers on the wire. */
 const CommandFlag = { Resp3: 1, WantVersions: 2 } as const;
@@ -26,8 +26,32 @@ const RETURN_MS = 200;
 export interface RunCommand {
   readonly prepared: Prepared;
   readonly wantVersions: boolean;
+  /** Monotonic milliseconds of the sender after which nobody waits for the answer. */
+  readonly deadlineMs: number;
 }
 
+/** Bytes of commands in one run. A command longer than this cannot be forwarded at all. */
+export const RUN_BYTES_MAX = CONTENT_BYTES_MAX;
+
+/** The reply to a command that is longer than `RUN_BYTES_MAX`. */
+export const TOO_LONG_TO_FORWARD = encodeError(
+  new ReplyError(
+    'ERR',
+    `a command for another node may have at most ${RUN_BYTES_MAX} bytes; nothing was changed`,
+  ),
+);
+
+/** What a command adds to a run's frame, bytes. */
+export function commandBytes({ args }: Prepared): number {
+  let bytes = 10;
+  for (let i = 0; i < args.length; i++) bytes += 4 + args[i]!.length;
+  return bytes;
+}
+
+/**
+ * Writes the commands of a run in one frame; at most 65535, and `RUN_BYTES_MAX` bytes of them.
+ * `leftMs`: time left for the first of them; the others have as much more or less as their deadlines say.
+ */
 export function writeRun(
   stream: FrameStream,
   run: number,
@@ -36,9 +60,10 @@ export function writeRun(
 ): void {
   const writer = stream.begin(FrameType.Run);
   writer.u53(run);
-  writer.u32(Math.max(0, Math.floor(leftMs - RETURN_MS)));
   writer.u16(commands.length);
-  for (const { prepared, wantVersions } of commands) {
+  const nowMs = commands[0]!.deadlineMs - leftMs;
+  for (const { prepared, wantVersions, deadlineMs } of commands) {
+    writer.u32(Math.max(0, Math.floor(deadlineMs - nowMs - RETURN_MS)));
     writer.u8(prepared.db);
     writer.u8(
       (prepared.protocol === 3 ? CommandFlag.Resp3 : 0) |
@@ -87,13 +112,14 @@ class HostedRun {
     this.#env = env;
     this.#answers = answers;
     this.#run = frame.u53();
-    const deadlineMs = env.clock.monotonicMs() + frame.u32();
     const count = frame.u16();
-    for (let i = 0; i < count; i++) this.#tasks.push(this.#read(frame, i, deadlineMs));
+    const nowMs = env.clock.monotonicMs();
+    for (let i = 0; i < count; i++) this.#tasks.push(this.#read(frame, i, nowMs));
   }
 
   /** A task, or the error reply of a command that this node does not understand. */
-  #read(frame: FrameReader, index: number, deadlineMs: number): HostedTask | string {
+  #read(frame: FrameReader, index: number, nowMs: number): HostedTask | string {
+    const deadlineMs = nowMs + frame.u32();
     const db = frame.u8();
     const flags = frame.u8();
     const args: string[] = new Array<string>(frame.u32());

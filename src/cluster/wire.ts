@@ -7,7 +7,6 @@
  * `resp/reply.ts`). Requests and effects go from the dialling side to the accepting side of a link,
  * answers come back on the same connection, so one connection is first-in-first-out for both.
  */
-import { assert } from './assert.ts';
 
 /** Version of this format that is spoken, and the range that is understood; agreed on in Hello. */
 export const PROTOCOL_VERSION = 1;
@@ -15,6 +14,20 @@ export const PROTOCOL_VERSION_MIN = 1;
 
 /** Longest frame accepted from a peer, bytes; larger than any value with its envelope. */
 export const FRAME_BYTES_MAX = 600 * 1024 * 1024;
+
+/** Longest frame accepted from somebody who has not shown to be a peer, bytes. */
+export const STRANGER_FRAME_BYTES_MAX = 64 * 1024;
+
+/** Longest content of one frame that may be sent, bytes: the rest is for what is around it. */
+export const CONTENT_BYTES_MAX = FRAME_BYTES_MAX - 64 * 1024;
+
+/** Bytes that are no frames: the peer, or what carried them, is broken. Ends the link, nothing else. */
+export class FrameError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'FrameError';
+  }
+}
 
 /** Append only: these numbers are on the wire. */
 export const FrameType = {
@@ -138,7 +151,7 @@ export class FrameWriter {
   }
 }
 
-/** Reads one frame's payload in place. Reading past the end throws: the peer sent garbage. */
+/** Reads one frame's payload in place. Reading past the end throws a FrameError: the peer sent garbage. */
 export class FrameReader {
   type: FrameType = FrameType.Hello;
   epoch = 0;
@@ -204,8 +217,18 @@ export class FrameReader {
     return value;
   }
 
+  /** A string that holds JSON. */
+  json(): unknown {
+    const text = this.str();
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new FrameError('a frame holds no JSON where it should', { cause: error });
+    }
+  }
+
   #need(bytes: number): void {
-    assert(this.#at + bytes <= this.#end, 'a frame ends before its fields');
+    if (this.#at + bytes > this.#end) throw new FrameError('a frame ends before its fields');
   }
 }
 
@@ -217,8 +240,14 @@ export class FrameSplitter {
   readonly #reader = new FrameReader();
   #rest: Buffer | null = null;
   #restUsed = 0;
+  /** Longest frame that is accepted from here on, bytes. May change between two frames. */
+  bytesMax: number;
 
-  /** Calls `onFrame` for every complete frame. A frame longer than allowed throws. */
+  constructor(bytesMax = FRAME_BYTES_MAX) {
+    this.bytesMax = bytesMax;
+  }
+
+  /** Calls `onFrame` for every complete frame. A frame longer than allowed throws a FrameError. */
   push(chunk: Buffer, onFrame: (frame: FrameReader) => void): void {
     let at = 0;
     if (this.#rest !== null) {
@@ -226,7 +255,7 @@ export class FrameSplitter {
       if (this.#rest !== null) return;
     }
     while (chunk.length - at >= 4) {
-      const bytes = frameBytes(chunk, at);
+      const bytes = this.#frameBytes(chunk, at);
       if (chunk.length - at < bytes) break;
       this.#reader.reset(chunk, at);
       at += bytes;
@@ -237,7 +266,7 @@ export class FrameSplitter {
 
   #keep(chunk: Buffer, at: number): void {
     const have = chunk.length - at;
-    const size = have >= 4 ? frameBytes(chunk, at) : 4;
+    const size = have >= 4 ? this.#frameBytes(chunk, at) : 4;
     this.#rest = Buffer.allocUnsafeSlow(Math.max(size, 4));
     chunk.copy(this.#rest, 0, at);
     this.#restUsed = have;
@@ -254,7 +283,7 @@ export class FrameSplitter {
       at = take;
       if (this.#restUsed < 4) return at;
     }
-    const bytes = frameBytes(rest, 0);
+    const bytes = this.#frameBytes(rest, 0);
     if (rest.length < bytes) {
       const whole = Buffer.allocUnsafeSlow(bytes);
       rest.copy(whole, 0, 0, this.#restUsed);
@@ -271,13 +300,13 @@ export class FrameSplitter {
     onFrame(this.#reader);
     return at;
   }
-}
 
-function frameBytes(buffer: Buffer, at: number): number {
-  const length = buffer.readUInt32BE(at);
-  assert(
-    length >= HEADER_BYTES - 4 && length <= FRAME_BYTES_MAX,
-    'a frame has an impossible length',
-  );
-  return length + 4;
+  /** Checked before anything is allocated for the frame. */
+  #frameBytes(buffer: Buffer, at: number): number {
+    const length = buffer.readUInt32BE(at);
+    if (length < HEADER_BYTES - 4 || length > this.bytesMax) {
+      throw new FrameError('a frame has an impossible length');
+    }
+    return length + 4;
+  }
 }
