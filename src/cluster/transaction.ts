@@ -23,7 +23,7 @@ import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { Member, NodeRef } from '../storage/postgres/store.ts';
 import { ReplyError } from '../errors.ts';
 import { encodeError } from '../resp/reply.ts';
-import { assert } from './assert.ts';
+import { assert, isBrokenInvariant } from './assert.ts';
 import type { Engine, KeyPlace } from './engine.ts';
 import { placesOf } from './engine.ts';
 import { Hold } from './gates.ts';
@@ -69,6 +69,11 @@ interface HoldRequest {
 
 /** Transactions led at once; above, commands are refused. */
 const LED_MAX = 5_000;
+/**
+ * Keys and values that one command may change at other primaries, bytes. They are handed out in one
+ * question each after the commit, when nothing may be refused any more; as JSON they may grow sixfold.
+ */
+const FOREIGN_BYTES_MAX = 64 * 1024 * 1024;
 const RESEND_MS = 200;
 
 /** A hold at the participant's side. */
@@ -88,6 +93,21 @@ interface Granted {
 interface Part {
   readonly member: Member;
   readonly places: KeyPlace[];
+}
+
+/** A command that has all its holds. */
+interface Held {
+  readonly id: string;
+  readonly epoch: number;
+  readonly parts: readonly Part[];
+  readonly lent: readonly Lent[];
+}
+
+/** What a command that has run comes to: a reply, or changes to commit before the reply is true. */
+interface Plan {
+  readonly reply: string;
+  readonly local: readonly Effect[];
+  readonly foreign: readonly Effect[];
 }
 
 export class Transactions {
@@ -131,6 +151,8 @@ export class Transactions {
     this.#run(task)
       .catch((error: unknown) => {
         if (error instanceof ReplyError) return task.onReply(encodeError(error), '');
+        // Our own fault, and the holds are released; what is broken must not go on deciding.
+        if (!(error instanceof CallFailed)) throw error;
         // A participant is gone or in another view: nothing is committed, try again from the start.
         this.#env.log.debug({ err: error }, 'a command over several nodes has to start again');
         task.onNotDone();
@@ -169,7 +191,7 @@ export class Transactions {
       }
     } catch (error) {
       for (const part of asked) this.#tell(part.member, Method.Release, { id }, epoch);
-      throw error;
+      throw this.#asRefusal(error);
     }
     this.#execute(task, { id, epoch, parts, lent });
   }
@@ -193,43 +215,29 @@ export class Transactions {
   }
 
   /** All holds are there: run, commit, hand out. Nothing in here waits before the batch is queued. */
-  #execute(
-    task: Task,
-    held: { id: string; epoch: number; parts: readonly Part[]; lent: readonly Lent[] },
-  ): void {
-    const { engine, slots, lease } = this.#env;
-    const { id, epoch, parts, lent } = held;
+  #execute(task: Task, held: Held): void {
+    const { engine } = this.#env;
+    const { id, epoch, parts } = held;
     const release = (): void => {
       for (const part of parts) this.#tell(part.member, Method.Release, { id }, epoch);
     };
-    // Eviction may have taken an own key while the other holds were asked for.
-    const own = placesOf(task.prepared).filter(({ slot }) => slots.isPrimary(slot));
-    const gone =
-      !task.prepared.blind &&
-      own.some(({ slot, db, key }) => engine.loader.isMissing(slot, db, key));
-    if (gone || !lease.valid) {
+    let plan: Plan | null;
+    try {
+      plan = this.#plan(task, held);
+    } catch (error) {
+      release();
+      throw this.#asRefusal(error);
+    }
+    if (plan === null) {
       release();
       return task.onNotDone();
     }
-    const set = engine.workingSet(task.prepared.slot);
-    for (const { db, key, value, expiresAtMs } of lent) set.lend(db, key, { value, expiresAtMs });
-    const outcome = task.prepared.run(set);
     task.executed = true;
     task.onExecuted();
-    const effects = outcome.failed ? [] : set.effects();
-    const refusal = effects.length === 0 ? outcome.reply : engine.refuse(task.prepared, effects);
-    if (effects.length === 0 || refusal !== null) {
+    const { reply, local, foreign } = plan;
+    if (local.length + foreign.length === 0) {
       release();
-      return task.onReply(refusal ?? outcome.reply, '');
-    }
-    const versions = new Map(lent.map((one) => [keyId(one.db, one.key), one]));
-    const local = effects.filter((effect) => slots.isPrimary(effect.slot));
-    const foreign = effects.filter((effect) => !slots.isPrimary(effect.slot));
-    for (const effect of foreign) {
-      const version = versions.get(keyId(effect.db, effect.key));
-      assert(version !== undefined, 'a transaction changes a key that nobody handed over');
-      effect.epoch = version.epoch;
-      effect.seq = version.seq;
+      return task.onReply(reply, '');
     }
     engine.begin({
       effects: local,
@@ -240,7 +248,7 @@ export class Transactions {
       settle: (result) => {
         if (result.kind === 'done') {
           this.#handOut(held, foreign);
-          return task.onReply(outcome.reply, '');
+          return task.onReply(reply, '');
         }
         release();
         engine.answerOutcome(task, result);
@@ -250,11 +258,58 @@ export class Transactions {
     });
   }
 
+  /** Runs the command on what it holds. Null: it cannot run now. Nothing is changed in here. */
+  #plan(task: Task, { lent }: Held): Plan | null {
+    const { engine, slots, lease } = this.#env;
+    const { prepared } = task;
+    // Eviction may have taken an own key while the other holds were asked for.
+    const own = placesOf(prepared).filter(({ slot }) => slots.isPrimary(slot));
+    const gone =
+      !prepared.blind && own.some(({ slot, db, key }) => engine.loader.isMissing(slot, db, key));
+    if (gone || !lease.valid) return null;
+    const set = engine.workingSet(prepared.slot);
+    for (const { db, key, value, expiresAtMs } of lent) set.lend(db, key, { value, expiresAtMs });
+    const outcome = prepared.run(set);
+    const effects = outcome.failed ? [] : set.effects();
+    const foreign = effects.filter((effect) => !slots.isPrimary(effect.slot));
+    const refusal = effects.length === 0 ? null : this.#refuse(task, effects, foreign);
+    if (refusal !== null) return { reply: refusal, local: [], foreign: [] };
+    const versions = new Map(lent.map((one) => [keyId(one.db, one.key), one]));
+    for (const effect of foreign) {
+      const version = versions.get(keyId(effect.db, effect.key));
+      assert(version !== undefined, 'a transaction changes a key that nobody handed over');
+      effect.epoch = version.epoch;
+      effect.seq = version.seq;
+    }
+    const local = effects.filter((effect) => slots.isPrimary(effect.slot));
+    return { reply: outcome.reply, local, foreign };
+  }
+
+  /** The error reply for changes that may not be made, or null. */
+  #refuse(task: Task, effects: readonly Effect[], foreign: readonly Effect[]): string | null {
+    let bytes = 0;
+    for (const { key, value } of foreign) bytes += key.length + (value?.length ?? 0);
+    if (bytes <= FOREIGN_BYTES_MAX) return this.#env.engine.refuse(task.prepared, effects);
+    const text = `one command may change at most ${FOREIGN_BYTES_MAX} bytes on other nodes; nothing was changed`;
+    return encodeError(new ReplyError('ERR', text));
+  }
+
+  /**
+   * Before anything is begun, whatever goes wrong changes nothing, and the client may be told so. What
+   * says that this node cannot be trusted any more stays what it is.
+   */
+  #asRefusal(error: unknown): unknown {
+    if (error instanceof ReplyError || error instanceof CallFailed || isBrokenInvariant(error))
+      return error;
+    this.#env.log.error({ err: error }, 'a command over several nodes failed in an unexpected way');
+    const reason = error instanceof Error ? error.message : String(error);
+    return new ReplyError('ERR', `internal error (${reason}); nothing was changed`, {
+      cause: error,
+    });
+  }
+
   /** Committed: every participant applies its part, and its hold ends. */
-  #handOut(
-    held: { id: string; epoch: number; parts: readonly Part[] },
-    foreign: readonly Effect[],
-  ): void {
+  #handOut(held: Held, foreign: readonly Effect[]): void {
     for (const { member, places } of held.parts) {
       const ids = new Set(places.map(({ db, key }) => keyId(db, key)));
       const effects = foreign.filter(({ db, key }) => ids.has(keyId(db, key)));
