@@ -5,6 +5,10 @@
  * A SCAN cursor is `slot * 2^32 + h + 1`: slots in order, and within a slot the keys in the order of a
  * fixed hash, `h` being the last one handed out. It holds no state on any node, so it survives
  * failover, and any node continues what another began.
+ *
+ * A step asks all primaries at once for what their own slots have from the cursor on, merges their
+ * answers by (slot, h), and ends where the first of them ended. Slot ranges alternate between nodes
+ * some hundred times: following them one by one would be as many round trips.
  */
 import type { Keyspace } from '../storage/memory/keyspace.ts';
 import { scanHash } from '../storage/memory/keyspace.ts';
@@ -27,7 +31,7 @@ import { CallFailed, Method, type Rpc } from './rpc.ts';
 import { SLOT_COUNT, slotOf } from './slot.ts';
 import type { SlotTable } from './slots.ts';
 import type { ClusterTime } from './time.ts';
-import { sameRef } from './view.ts';
+import { refKey, sameRef } from './view.ts';
 
 export interface GatherEnv {
   readonly platform: Platform;
@@ -63,20 +67,31 @@ interface Position {
   readonly hash: number;
 }
 
+/** A part of the keys in [(slot, hash), (to, -1)), in their order. */
 interface PageRequest extends Position {
+  readonly to: number;
   readonly db: number;
   readonly count: number;
 }
 
+/** The same for one primary's own slots. Only in one view do all primaries together have all slots. */
+interface PartRequest extends PageRequest {
+  readonly epoch: number;
+}
+
 interface Page {
-  readonly keys: [key: string, type: string][];
-  /** Where to go on; the slot is SLOT_COUNT at the end. */
+  readonly keys: readonly FoundKey[];
+  /** Where to go on; the slot is `to` at the end. */
   readonly next: Position;
 }
 
-/** Keys one SCAN step looks at, whatever COUNT says; and owners it asks. */
+type FoundKey = [key: string, type: string];
+
+/** Keys one SCAN step looks at, whatever COUNT says; and rounds of questions to the primaries. */
 const STEP_KEYS_MAX = 10_000;
-const STEP_HOPS_MAX = 64;
+const STEP_ROUNDS_MAX = 64;
+/** Keys that every primary is asked for beyond its share, so that one round mostly suffices. */
+const SHARE_SPARE = 8;
 /** Slots that one answer reads from the table. */
 const STEP_QUERIES_MAX = 32;
 const TABLE_PAGE = 2000;
@@ -89,17 +104,28 @@ export class Gather {
   constructor(env: GatherEnv) {
     this.#env = env;
     const { rpc } = env;
-    rpc.handle(Method.CountKeys, (_from, body) => this.#countHere((body as { db: number }).db));
-    rpc.handle(Method.ScanSlots, (_from, body) => this.#pageHere(body as PageRequest));
-    rpc.handle(Method.RandomKey, (_from, body) => this.#randomHere((body as { db: number }).db));
+    rpc.handle(Method.CountKeys, (_from, body) =>
+      clear(() => this.#countHere((body as { db: number }).db)),
+    );
+    rpc.handle(Method.ScanSlots, (_from, body) => clear(() => this.#ownPage(body as PartRequest)));
+    rpc.handle(Method.RandomKey, (_from, body) =>
+      clear(() => this.#randomHere((body as { db: number }).db)),
+    );
     rpc.handle(Method.Flush, (_from, body) =>
       this.#flushHere(body as { db: number | null; epoch: number }),
     );
   }
 
-  async countKeys(db: number): Promise<number> {
-    const counts = await this.#askAll<number>(Method.CountKeys, { db }, () => this.#countHere(db));
-    return counts.reduce((sum, count) => sum + count, 0);
+  countKeys(db: number): Promise<number> {
+    return this.#patiently(async (deadlineMs) => {
+      const ask = this.#env
+        .primaries()
+        .map((owner) =>
+          this.#ask(owner, Method.CountKeys, { db }, deadlineMs, () => this.#countHere(db)),
+        );
+      const counts = await Promise.all(ask);
+      return counts.reduce((sum, count) => sum + count, 0);
+    });
   }
 
   async scan(request: ScanRequest): Promise<{ cursor: string; keys: string[] }> {
@@ -107,8 +133,10 @@ export class Gather {
     const keys: string[] = [];
     let position = parseCursor(request.cursor);
     let seen = 0;
-    for (let hop = 0; position.slot < SLOT_COUNT && seen < count && hop < STEP_HOPS_MAX; hop++) {
-      const page = await this.#page({ ...position, db: request.db, count: count - seen });
+    for (let round = 0; round < STEP_ROUNDS_MAX; round++) {
+      if (position.slot >= SLOT_COUNT || seen >= count) break;
+      const { db } = request;
+      const page = await this.#page({ ...position, to: SLOT_COUNT, db, count: count - seen });
       seen += page.keys.length;
       for (const [key, type] of page.keys) {
         if (request.type !== null && request.type !== type) continue;
@@ -144,108 +172,114 @@ export class Gather {
     const found: string[] = [];
     let position: Position = { slot, hash: -1 };
     while (position.slot === slot && found.length < limit) {
-      const page = await this.#page({
-        ...position,
-        db: 0,
-        count: Math.min(limit - found.length, STEP_KEYS_MAX),
-      });
-      for (const [key] of page.keys)
-        if (slotOf(key) === slot && found.length < limit) found.push(key);
+      const count = Math.min(limit - found.length, STEP_KEYS_MAX);
+      const page = await this.#page({ ...position, to: slot + 1, db: 0, count });
+      for (const [key] of page.keys) if (found.length < limit) found.push(key);
       position = page.next;
     }
     return found;
   }
 
   /** A random key, or null when there is none. Owners are asked in random order. */
-  async randomKey(db: number): Promise<string | null> {
-    const owners = [...this.#env.primaries()];
-    while (owners.length > 0) {
-      const [owner] = owners.splice(this.#env.platform.random.below(owners.length), 1);
-      const key = await this.#ask<string | null>(owner!, Method.RandomKey, { db }, () =>
-        this.#randomHere(db),
-      );
-      if (key !== null) return key;
-    }
-    return null;
+  randomKey(db: number): Promise<string | null> {
+    return this.#patiently(async (deadlineMs) => {
+      const owners = [...this.#env.primaries()];
+      while (owners.length > 0) {
+        const [owner] = owners.splice(this.#env.platform.random.below(owners.length), 1);
+        const here = (): Promise<string | null> => this.#randomHere(db);
+        const key = await this.#ask(owner!, Method.RandomKey, { db }, deadlineMs, here);
+        if (key !== null) return key;
+      }
+      return null;
+    });
   }
 
   /** Deletes everything, primary by primary; tried again over a change of view until its time is up. */
   async flush(db: number | null): Promise<void> {
     const { platform } = this.#env;
     const deadlineMs = platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
+    let begun = false;
     for (;;) {
       const epoch = this.#env.epoch();
-      try {
-        const body = { db, epoch };
-        await this.#askAll(Method.Flush, body, () => this.#flushHere(body));
-        if (this.#env.epoch() === epoch) return;
-      } catch (error) {
-        if (!(error instanceof CallFailed)) throw error;
-        if (platform.clock.monotonicMs() > deadlineMs) {
-          throw new ReplyError(
-            'UNKNOWN',
-            'outcome unknown: not every node confirmed; some keys may be deleted already',
-          );
-        }
+      const body = { db, epoch };
+      const asked = this.#env
+        .primaries()
+        .map((owner) =>
+          this.#ask(owner, Method.Flush, body, deadlineMs, () => this.#flushHere(body)),
+        );
+      const failures: unknown[] = [];
+      for (const answer of await Promise.allSettled(asked)) {
+        if (answer.status === 'rejected') failures.push(answer.reason);
+        begun ||= answer.status === 'fulfilled' || mayHaveFlushed(answer.reason);
       }
+      if (failures.length === 0 && asked.length > 0 && this.#env.epoch() === epoch) return;
+      const final = failures.find((failure) => !(failure instanceof CallFailed));
+      if (final !== undefined) throw flushRefused(final, begun);
+      if (platform.clock.monotonicMs() > deadlineMs) throw flushOverdue(begun);
       await sleep(platform.timers, RETRY_MS);
     }
   }
 
   // ---------------------------------------------------------------- asking
 
-  async #askAll<T>(method: Method, body: unknown, here: () => Promise<T> | T): Promise<T[]> {
-    const asked = this.#env.primaries().map((owner) => this.#ask(owner, method, body, here));
-    return this.#clear(Promise.all(asked));
+  /** A question that changes nothing, tried again over a change of view until its time is up. */
+  async #patiently<T>(question: (deadlineMs: number) => Promise<T>): Promise<T> {
+    const { platform } = this.#env;
+    const deadlineMs = platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
+    for (;;) {
+      try {
+        return await clear(() => question(deadlineMs));
+      } catch (error) {
+        if (!(error instanceof CallFailed)) throw error;
+        if (platform.clock.monotonicMs() > deadlineMs) {
+          const text = 'the owners of some keys could not be reached in time; nothing was changed';
+          throw new ReplyError('NOTDONE', text, { cause: error });
+        }
+      }
+      await sleep(platform.timers, RETRY_MS);
+    }
   }
 
   async #ask<T>(
     owner: NodeRef,
     method: Method,
     body: unknown,
+    deadlineMs: number,
     here: () => Promise<T> | T,
   ): Promise<T> {
     if (sameRef(owner, this.#env.self)) return here();
-    const deadlineMs = this.#env.platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
     return (await this.#env.rpc.call(this.#env.peers.get(owner), method, body, deadlineMs)) as T;
   }
 
-  /** Database trouble as a reply for people. */
-  async #clear<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      throw new ReplyError(
-        'STOREDOWN',
-        `the database could not be asked (${error.message}); nothing was changed`,
+  /** The next keys of all slots: from this node alone if its memory has them all, else from all primaries. */
+  #page(request: PageRequest): Promise<Page> {
+    return this.#patiently(async (deadlineMs) => {
+      if (this.#knowsAll(request)) return this.#completePage(request);
+      const owners = this.#primariesIn(request);
+      const share = Math.ceil((request.count / owners.length) * 1.5) + SHARE_SPARE;
+      const part: PartRequest = {
+        ...request,
+        count: Math.min(request.count, share),
+        epoch: this.#env.epoch(),
+      };
+      const ask = owners.map((owner) =>
+        this.#ask(owner, Method.ScanSlots, part, deadlineMs, () => this.#ownPage(part)),
       );
-    }
+      return mergePages(await Promise.all(ask), request.count);
+    });
   }
 
-  /** A page from this node if it can tell, else from the slot's primary; tried again over a change of view. */
-  async #page(request: PageRequest): Promise<Page> {
-    const { platform, slots } = this.#env;
-    const deadlineMs = platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
-    for (;;) {
-      const primary = slots.primaryOf(request.slot);
-      try {
-        if (primary === undefined) throw new CallFailed('the slot has no owner', false);
-        const here = this.#knows(request.slot) ? this.#env.self : primary;
-        return await this.#clear(
-          this.#ask(here, Method.ScanSlots, request, () => this.#pageHere(request)),
-        );
-      } catch (error) {
-        if (!(error instanceof CallFailed)) throw error;
-        if (platform.clock.monotonicMs() > deadlineMs) {
-          throw new ReplyError(
-            'NOTDONE',
-            'the owners of some keys could not be reached in time; nothing was changed',
-          );
-        }
-      }
-      await sleep(platform.timers, RETRY_MS);
+  #primariesIn({ slot, to }: PageRequest): NodeRef[] {
+    const found = new Map<string, NodeRef>();
+    let last: NodeRef | undefined;
+    for (let at = slot; at < to; at++) {
+      const primary = this.#env.slots.primaryOf(at);
+      if (primary === undefined) throw new CallFailed('a slot has no owner', false);
+      if (primary === last) continue;
+      last = primary;
+      found.set(refKey(primary), primary);
     }
+    return [...found.values()];
   }
 
   // ---------------------------------------------------------------- this node's part
@@ -277,30 +311,46 @@ export class Gather {
     return inMemory + memoryOnly + (await loads.count(unread, db, time.nowMs()));
   }
 
-  /** This node's memory has all keys of the slot. */
-  #knows(slot: number): boolean {
+  /** This node's memory has all keys of these slots, as an owner. */
+  #knowsAll({ slot, to }: PageRequest): boolean {
     const { slots } = this.#env;
-    return this.#env.mayServe() && slots.isOwner(slot) && slots.isComplete(slot);
+    if (!this.#env.mayServe()) return false;
+    for (let at = slot; at < to; at++) {
+      if (!slots.isOwner(at) || !slots.isComplete(at)) return false;
+      // Until it is active, others may still write there.
+      if (slots.isPrimary(at) && !slots.isActivePrimary(at)) return false;
+    }
+    return true;
   }
 
-  /** Keys from `slot` on, as far as this node can tell and the count goes. */
-  async #pageHere({ db, slot, hash, count }: PageRequest): Promise<Page> {
-    const { slots } = this.#env;
-    const keys: [string, string][] = [];
+  #completePage({ db, slot, hash, to, count }: PageRequest): Page {
+    const keys: FoundKey[] = [];
     let at: Position = { slot, hash };
-    let queries = 0;
-    while (at.slot < SLOT_COUNT && keys.length < count) {
-      if (this.#knows(at.slot)) at = this.#memoryPage(db, at, count - keys.length, keys);
-      else if (queries++ >= STEP_QUERIES_MAX) break;
-      else if (this.#env.mayServe() && slots.isActivePrimary(at.slot)) {
-        at = await this.#mergedPage(db, at, count - keys.length, keys);
-      } else if (at.slot === slot) throw new CallFailed('not the primary of this slot', false);
-      else break;
-    }
+    while (at.slot < to && keys.length < count)
+      at = this.#memoryPage(db, at, count - keys.length, keys);
     return { keys, next: at };
   }
 
-  #memoryPage(db: number, at: Position, count: number, keys: [string, string][]): Position {
+  /** Keys of the slots that this node is primary of, as far as it can tell and the count goes. */
+  async #ownPage({ db, slot, hash, to, count, epoch }: PartRequest): Promise<Page> {
+    const { slots } = this.#env;
+    const keys: FoundKey[] = [];
+    let at: Position = { slot, hash };
+    let queries = 0;
+    while (at.slot < to && keys.length < count) {
+      if (epoch !== this.#env.epoch() || !this.#env.mayServe())
+        throw new CallFailed('another view, or no lease', false);
+      if (!slots.isPrimary(at.slot)) at = { slot: at.slot + 1, hash: -1 };
+      else if (!slots.isActivePrimary(at.slot)) throw new CallFailed('not active yet', false);
+      else if (slots.isComplete(at.slot)) at = this.#memoryPage(db, at, count - keys.length, keys);
+      else if (queries++ >= STEP_QUERIES_MAX) break;
+      else at = await this.#mergedPage(db, at, count - keys.length, keys);
+    }
+    if (epoch !== this.#env.epoch()) throw new CallFailed('another view', false);
+    return { keys, next: at };
+  }
+
+  #memoryPage(db: number, at: Position, count: number, keys: FoundKey[]): Position {
     const page = this.#env.keyspace.scanSlot(at.slot, db, at.hash, count);
     const now = this.#env.time.nowMs();
     for (const { entry } of page.items) {
@@ -311,12 +361,7 @@ export class Gather {
   }
 
   /** A slot that is only partly in memory: the table's keys, corrected by what memory knows better. */
-  async #mergedPage(
-    db: number,
-    at: Position,
-    count: number,
-    keys: [string, string][],
-  ): Promise<Position> {
+  async #mergedPage(db: number, at: Position, count: number, keys: FoundKey[]): Promise<Position> {
     const { keyspace, loads, time } = this.#env;
     const nowMs = time.nowMs();
     const known = new Map<string, string>();
@@ -400,12 +445,8 @@ export class Gather {
     if (epoch !== this.#env.epoch()) throw new CallFailed('another view', false);
     this.#requireActive();
     const deadlineMs = this.#env.platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
-    if (this.#env.engine.lane.down || !this.#env.lease.valid) {
-      throw new ReplyError(
-        'STOREDOWN',
-        'the database is not reachable; this node deleted nothing, others may have',
-      );
-    }
+    if (this.#env.engine.lane.down || !this.#env.lease.valid)
+      throw new ReplyError('STOREDOWN', 'the database is not reachable');
     return new Promise((resolve, reject) => {
       // A flush that waits for another one has no operation of its own that could be overdue.
       const timer = this.#env.platform.timers.after(this.#env.requestTimeoutMs, () => {
@@ -414,32 +455,86 @@ export class Gather {
       this.#env.engine.flush(db, deadlineMs, (outcome: OpOutcome) => {
         timer.cancel();
         if (outcome.kind === 'done') resolve();
-        else reject(flushError(outcome));
+        else if (outcome.kind === 'failed') reject(new ReplyError('STOREFAIL', outcome.reason));
+        else reject(new CallFailed('the flush was not confirmed', outcome.kind === 'unknown'));
       });
     });
   }
 }
 
-function flushError(outcome: Exclude<OpOutcome, { kind: 'done' }>): Error {
-  if (outcome.kind === 'failed') {
-    return new ReplyError(
-      'STOREFAIL',
-      `the database refused the flush (${outcome.reason}); keys of other nodes may be deleted`,
-    );
+/** Trouble of the database as a reply for people; only for questions, which change nothing. */
+async function clear<T>(work: () => Promise<T> | T): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    const text = `the database could not be asked (${error.message}); nothing was changed`;
+    throw new ReplyError('STOREDOWN', text, { cause: error });
   }
-  return new CallFailed('the flush was not confirmed', outcome.kind === 'unknown');
 }
 
-/** `slot * 2^32 + hash + 1`; 0 both starts and ends. At most 2^46, so every client can hold it. */
-function formatCursor({ slot, hash }: Position): string {
-  if (slot >= SLOT_COUNT) return '0';
-  return String(slot * 0x1_0000_0000 + hash + 1);
+/** After this failure some keys of that primary may be gone. */
+function mayHaveFlushed(failure: unknown): boolean {
+  if (failure instanceof CallFailed) return failure.mayHaveRun;
+  // One that the database refused has emptied memory, and keys without a row are only there.
+  return !(failure instanceof ReplyError && failure.code === 'STOREDOWN');
+}
+
+/** One primary cannot flush, and the others may have; `begun`: some did, or it is not known. */
+function flushRefused(failure: unknown, begun: boolean): unknown {
+  if (!(failure instanceof ReplyError)) return failure;
+  if (!begun)
+    return new ReplyError(failure.code, `${failure.message}; nothing was changed`, {
+      cause: failure,
+    });
+  const text = `outcome unknown: not every node could delete its keys (${failure.message}); some may be deleted already`;
+  return new ReplyError('UNKNOWN', text, { cause: failure });
+}
+
+function flushOverdue(begun: boolean): ReplyError {
+  if (begun) {
+    return new ReplyError(
+      'UNKNOWN',
+      'outcome unknown: not every node confirmed; some keys may be deleted already',
+    );
+  }
+  return new ReplyError(
+    'NOTDONE',
+    'the owners of the keys could not be reached in time; nothing was changed',
+  );
+}
+
+/** One page of all slots from those of their primaries: up to where the first of them ended. */
+function mergePages(parts: readonly Page[], count: number): Page {
+  const end = Math.min(...parts.map(({ next }) => rank(next)));
+  const found = parts
+    .flatMap(({ keys }) => keys)
+    .map((item) => ({ item, at: rank({ slot: slotOf(item[0]), hash: scanHash(item[0]) }) }))
+    .filter(({ at }) => at <= end)
+    .sort((a, b) => a.at - b.at);
+  // Keys of one position go out together: a cursor says no more than that.
+  let taken = Math.min(count, found.length);
+  while (taken < found.length && found[taken]!.at === found[taken - 1]!.at) taken++;
+  const keys = found.slice(0, taken).map(({ item }) => item);
+  return { keys, next: positionOf(taken < found.length ? found[taken - 1]!.at : end) };
+}
+
+/** Positions in their order, as one number; at most 2^46. */
+function rank({ slot, hash }: Position): number {
+  return slot * 0x1_0000_0000 + hash + 1;
+}
+
+function positionOf(at: number): Position {
+  return { slot: Math.floor(at / 0x1_0000_0000), hash: (at % 0x1_0000_0000) - 1 };
+}
+
+/** The position's rank; 0 both starts and ends. At most 2^46, so every client can hold it. */
+function formatCursor(position: Position): string {
+  return position.slot >= SLOT_COUNT ? '0' : String(rank(position));
 }
 
 function parseCursor(cursor: string): Position {
-  const number = Number(cursor);
-  const slot = Math.floor(number / 0x1_0000_0000);
+  const position = positionOf(Number(cursor));
   // A cursor that nobody handed out is at the end, as in Redis.
-  if (slot >= SLOT_COUNT) return { slot: SLOT_COUNT, hash: -1 };
-  return { slot, hash: (number % 0x1_0000_0000) - 1 };
+  return position.slot >= SLOT_COUNT ? { slot: SLOT_COUNT, hash: -1 } : position;
 }

@@ -1,0 +1,153 @@
+/** Commands over all keys, on a whole cluster in virtual time. */
+import { describe, expect, test } from 'vitest';
+import { SLOT_COUNT } from '../../../src/cluster/slot.ts';
+import { Sim, type SimOptions } from '../../support/cluster-fakes.ts';
+
+const NAMES = ['a', 'b', 'c'];
+
+async function threeNodes(options: SimOptions = {}): Promise<Sim> {
+  const sim = new Sim(options);
+  await sim.startAll(...NAMES);
+  return sim;
+}
+
+/** Waits until every primary has its slots in memory. */
+async function warm(sim: Sim): Promise<void> {
+  const isWarm = (): boolean =>
+    NAMES.every((name) => {
+      const { slots } = sim.node(name).life;
+      for (let slot = 0; slot < SLOT_COUNT; slot++)
+        if (slots.isPrimary(slot) && !slots.isComplete(slot)) return false;
+      return true;
+    });
+  for (let i = 0; i < 100 && !isWarm(); i++) await sim.run(100);
+  expect(isWarm()).toBe(true);
+}
+
+interface Step {
+  readonly cursor: string;
+  readonly keys: string[];
+}
+
+function scan(sim: Sim, name: string, cursor: string, count: number): Promise<Step> {
+  const { cluster } = sim.node(name);
+  return sim.wait(cluster.scan({ db: 0, cursor, count, match: null, type: null }));
+}
+
+async function fill(sim: Sim, count: number): Promise<string[]> {
+  const keys = Array.from({ length: count }, (_, i) => `k${i}`);
+  await sim.wait(sim.client('a').send('MSET', ...keys.flatMap((key) => [key, 'v'])));
+  return keys.sort();
+}
+
+describe('SCAN', () => {
+  test('of an empty, warmed-up cluster is one round trip, from every node', async () => {
+    const sim = await threeNodes({ warmUp: true });
+    await warm(sim);
+    for (const name of NAMES) {
+      const before = sim.time.monotonicMs();
+      expect(await scan(sim, name, '0', 10)).toEqual({ cursor: '0', keys: [] });
+      expect(sim.time.monotonicMs() - before).toBeLessThanOrEqual(4);
+    }
+  });
+
+  test('hands out every key once, whichever nodes are asked and however small the steps', async () => {
+    const sim = await threeNodes({ warmUp: true });
+    await warm(sim);
+    const keys = await fill(sim, 200);
+    const found: string[] = [];
+    let cursor = '0';
+    let steps = 0;
+    do {
+      const step = await scan(sim, NAMES[steps++ % 3]!, cursor, 7);
+      found.push(...step.keys);
+      cursor = step.cursor;
+    } while (cursor !== '0');
+    expect(found.sort()).toEqual(keys);
+    expect(steps).toBeLessThanOrEqual(30);
+  });
+
+  test('finds rows that no memory has', async () => {
+    const sim = new Sim();
+    const keys = Array.from({ length: 30 }, (_, i) => `k${i}`).sort();
+    for (const key of keys) sim.database.seed(key, 'v');
+    await sim.startAll(...NAMES);
+    for (const name of NAMES) {
+      const { slots } = sim.node(name).life;
+      // All but the slots in question are known to be empty: the others are read from the table.
+      for (let slot = 0; slot < SLOT_COUNT; slot++) slots.setComplete(slot, slots.isPrimary(slot));
+    }
+    for (const key of keys) {
+      const { slots } = sim.primaryOf(key).life;
+      slots.setComplete(sim.node('a').cluster.keySlot(key), false);
+    }
+    expect((await sim.wait(sim.node('b').cluster.keys(0, '*'))).sort()).toEqual(keys);
+  });
+
+  test('goes on over the death of a node with the cursor that it gave', async () => {
+    const sim = await threeNodes({ warmUp: true });
+    await warm(sim);
+    const keys = await fill(sim, 60);
+    const first = await scan(sim, 'b', '0', 20);
+    sim.kill('b');
+    const found = [...first.keys];
+    let { cursor } = first;
+    while (cursor !== '0') {
+      const step = await scan(sim, 'c', cursor, 20);
+      found.push(...step.keys);
+      cursor = step.cursor;
+    }
+    expect(found.sort()).toEqual(keys);
+  });
+});
+
+describe('a primary that is gone', () => {
+  test('delays DBSIZE and RANDOMKEY until the next view, and fails them not', async () => {
+    const sim = await threeNodes();
+    await fill(sim, 20);
+    sim.kill('b');
+    const { cluster } = sim.node('a');
+    const [count, key] = await sim.wait(Promise.all([cluster.dbsize(0), cluster.randomKey(0)]));
+    expect(count).toBe(20);
+    expect(key).toMatch(/^k\d+$/);
+  });
+
+  test('at the deadline leaves DBSIZE not done and FLUSHALL unknown, as others have flushed', async () => {
+    const sim = await threeNodes({ requestTimeoutMs: 400 });
+    sim.network.cut('a', 'b');
+    const { cluster } = sim.node('a');
+    const outcomes = await sim.wait(Promise.allSettled([cluster.dbsize(0), cluster.flush(null)]));
+    expect(outcomes).toMatchObject([
+      { reason: { code: 'NOTDONE' } },
+      { reason: { code: 'UNKNOWN' } },
+    ]);
+  });
+});
+
+describe('FLUSHALL', () => {
+  test('without any database changes nothing, and says so', async () => {
+    const sim = await threeNodes();
+    await fill(sim, 20);
+    sim.database.down = true;
+    await sim.run(4000);
+    await expect(sim.wait(sim.node('a').cluster.flush(null))).rejects.toMatchObject({
+      code: 'STOREDOWN',
+      message: 'the database is not reachable; nothing was changed',
+    });
+  });
+
+  test('that one primary cannot do has an unknown outcome, as others have deleted their keys', async () => {
+    const sim = await threeNodes();
+    await fill(sim, 20);
+    sim.database.refuse = (batch, self) =>
+      self.node === 'b' && batch.floors.length > 0 ? 'disk full' : null;
+    const refused = sim.wait(sim.node('a').cluster.flush(null));
+    await expect(refused).rejects.toMatchObject({
+      code: 'UNKNOWN',
+      message: expect.stringMatching(/disk full.*some may be deleted/),
+    });
+    sim.database.refuse = () => null;
+    await sim.wait(sim.node('a').cluster.flush(null));
+    expect(await sim.wait(sim.node('c').cluster.dbsize(0))).toBe(0);
+  });
+});
