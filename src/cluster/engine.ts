@@ -203,6 +203,11 @@ export class Engine {
     return this.#pending.values();
   }
 
+  /** Operations that are not in the lane yet. */
+  get confirmingCount(): number {
+    return this.#pending.size - this.lane.length - this.lane.underWay;
+  }
+
   get pendingCount(): number {
     return this.#pending.size + this.#undecided.size;
   }

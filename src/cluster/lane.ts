@@ -13,7 +13,7 @@
  * A batch that the database refuses for its data is sent again operation by operation, so that only
  * the one at fault (and what was built on it) fails.
  */
-import type { Clock, Timers } from '../platform/clock.ts';
+import type { Clock, TimerHandle, Timers } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Effect } from '../storage/memory/effect.ts';
 import {
@@ -34,6 +34,9 @@ export interface LaneBounds {
   readonly pipeline: number;
   /** Operations that must wait before a batch is sent behind another one. */
   readonly followRows: number;
+  /** A batch of fewer operations waits for others that are about to enter, but no longer than `gatherMs`. */
+  readonly gatherRows: number;
+  readonly gatherMs: number;
 }
 
 export interface LaneEnv {
@@ -43,6 +46,8 @@ export interface LaneEnv {
   readonly bounds: LaneBounds;
   open(): Promise<LaneSession>;
   epoch(): number;
+  /** Operations that have run here and wait for confirmations: they enter soon. */
+  confirming(): number;
   /** The operation is in the database. */
   onDone(op: Op): void;
   /** It certainly is not, and must be run again in the present view. */
@@ -82,6 +87,9 @@ export class Lane {
   /** Fenced: nothing is sent until a newer view is adopted or the connection is new. */
   #fenced = false;
   #pumpScheduled = false;
+  /** Runs while a small batch waits for company; null: none waits, or it has waited. */
+  #gathering: TimerHandle | null = null;
+  #gathered = false;
   #reopenMs = REOPEN_FIRST_MS;
   batches = 0;
   rows = 0;
@@ -96,6 +104,13 @@ export class Lane {
   /** Resolves when the first connection stands. Rejects only when stopped. */
   async start(): Promise<void> {
     await this.#open();
+  }
+
+  /** Operations in batches under way. */
+  get underWay(): number {
+    let count = 0;
+    for (const { ops } of this.#sent) count += ops.length;
+    return count;
   }
 
   get length(): number {
@@ -121,6 +136,7 @@ export class Lane {
   /** Ends the connection; operations under way stay undecided here. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#gathering?.cancel();
     await this.#session?.close();
   }
 
@@ -148,11 +164,30 @@ export class Lane {
     if (this.#sent.length >= depth) return false;
     // Behind a batch under way, another one pays only when it is large: what a batch costs the database
     // is mostly per batch, and waiting makes the next one larger (docs/benchmarks.md).
-    if (this.#sent.length > 0 && this.length < this.#env.bounds.followRows) return false;
+    const { followRows, gatherRows } = this.#env.bounds;
+    if (this.#sent.length > 0) {
+      if (this.length < followRows) return false;
+    } else if (this.length < gatherRows && this.#isolate === 0 && !this.#hasGathered()) {
+      return false;
+    }
     // The number of the next batch is open until the fate of an older epoch's batches is known, and
     // nothing may follow a batch that did not commit.
     const epoch = this.#env.epoch();
     return this.#sent.every((sent) => sent.batch.epoch === epoch && sent.outcome === 'pending');
+  }
+
+  /**
+   * False: more is coming, and this batch waits for it for a moment. A client that writes alone never
+   * waits: nothing else is coming then.
+   */
+  #hasGathered(): boolean {
+    if (this.#gathered || this.#env.confirming() === 0) return true;
+    this.#gathering ??= this.#env.timers.after(this.#env.bounds.gatherMs, () => {
+      this.#gathering = null;
+      this.#gathered = true;
+      this.#pump();
+    });
+    return false;
   }
 
   #takeOps(): Op[] {
@@ -182,6 +217,9 @@ export class Lane {
   }
 
   #send(ops: readonly Op[]): void {
+    this.#gathering?.cancel();
+    this.#gathering = null;
+    this.#gathered = false;
     const { rows, floors } = coalesce(ops);
     const number = this.#nextNumber++;
     const batch: Batch = { number, epoch: this.#env.epoch(), rows, floors };

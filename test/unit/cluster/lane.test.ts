@@ -81,11 +81,15 @@ interface Fixture {
   readonly done: number[];
   fenced: number;
   epoch: number;
+  /** Operations that are about to enter. */
+  confirming: number;
   readonly enqueue: (key: string, value?: string) => Op;
   readonly settle: (ms?: number) => Promise<void>;
 }
 
-function setUp(bounds = { rowsMax: 4, bytesMax: 1000, pipeline: 2, followRows: 1 }): Fixture {
+function setUp(
+  bounds = { rowsMax: 4, bytesMax: 1000, pipeline: 2, followRows: 1, gatherRows: 1, gatherMs: 1 },
+): Fixture {
   const model = new LaneModel();
   const time = new FakeTime();
   const outcomes = new Map<number, string[]>();
@@ -102,6 +106,7 @@ function setUp(bounds = { rowsMax: 4, bytesMax: 1000, pipeline: 2, followRows: 1
     done,
     fenced: 0,
     epoch: 1,
+    confirming: 0,
     lane: new Lane({
       clock: time,
       timers: time,
@@ -115,6 +120,7 @@ function setUp(bounds = { rowsMax: 4, bytesMax: 1000, pipeline: 2, followRows: 1
       },
       onVoid: (op) => note(op, 'void', { kind: 'void' }),
       onRejected: (op, reason) => note(op, 'rejected', { kind: 'failed', reason }),
+      confirming: () => fixture.confirming,
       onFenced: () => fixture.fenced++,
     }),
     enqueue: (key, value = 'v') => {
@@ -172,6 +178,27 @@ describe('the lane', () => {
     ]);
   });
 
+  test('sends a small batch at once when nothing else is about to enter, else after a bounded wait', async () => {
+    const bounds = { rowsMax: 10, bytesMax: 1000, pipeline: 2, followRows: 4, gatherRows: 3 };
+    const fixture = setUp({ ...bounds, gatherMs: 50 });
+    const sizes = (): number[] => fixture.model.committed.map(({ rows }) => rows.length);
+    await fixture.lane.start();
+    fixture.enqueue('alone');
+    await fixture.settle(10);
+    expect(sizes()).toEqual([1]);
+    fixture.confirming = 1;
+    fixture.enqueue('waits');
+    await fixture.settle(40);
+    expect(sizes()).toEqual([1]);
+    fixture.enqueue('second');
+    fixture.enqueue('third');
+    await fixture.settle(10);
+    expect(sizes()).toEqual([1, 3]);
+    fixture.enqueue('waits again');
+    await fixture.settle(60);
+    expect(sizes()).toEqual([1, 3, 1]);
+  });
+
   test('cuts batches at their bound of rows', async () => {
     const { lane, model, enqueue, settle } = setUp();
     await lane.start();
@@ -223,7 +250,14 @@ describe('the lane', () => {
   });
 
   test('voids at once what was not sent when a view comes, and the rest when its answer is there', async () => {
-    const fixture = setUp({ rowsMax: 1, bytesMax: 1000, pipeline: 1, followRows: 1 });
+    const fixture = setUp({
+      rowsMax: 1,
+      bytesMax: 1000,
+      pipeline: 1,
+      followRows: 1,
+      gatherRows: 1,
+      gatherMs: 1,
+    });
     const { lane, model, enqueue, settle, outcomes } = fixture;
     await lane.start();
     enqueue('sent');
@@ -262,6 +296,8 @@ describe('the lane', () => {
       bytesMax: 99,
       pipeline: 2,
       followRows: 1,
+      gatherRows: 1,
+      gatherMs: 1,
     });
     const sessions: { reject: (error: Error) => void }[][] = [];
     const open = model.open.bind(model);
@@ -332,7 +368,14 @@ describe('the lane', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-        const fixture = setUp({ rowsMax: 3, bytesMax: 1000, pipeline: 3, followRows: 1 });
+        const fixture = setUp({
+          rowsMax: 3,
+          bytesMax: 1000,
+          pipeline: 3,
+          followRows: 1,
+          gatherRows: 1,
+          gatherMs: 1,
+        });
         const { lane, model, outcomes } = fixture;
         await lane.start();
         for (const one of steps) {
