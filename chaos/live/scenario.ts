@@ -6,6 +6,7 @@ import { type Fault, pause } from '../faults/fault.ts';
 import { History } from '../history.ts';
 import { type Target, untilReady } from '../target.ts';
 import { WORKLOADS } from '../workloads/index.ts';
+import { fillStock, missingStock } from './stock.ts';
 
 /** Load before the fault, and after the cluster is whole again. */
 const CALM_MS = 2000;
@@ -29,6 +30,8 @@ export async function runScenario(
   say: (line: string) => void,
 ): Promise<Verdict> {
   const history = new History();
+  await fillStock(target, fault.name);
+  let missing: string[];
   let stopping = false;
   // Names differ between scenarios, so that no value is ever used twice in a cluster's life.
   const clients = Array.from({ length: CLIENTS }, (_, i) =>
@@ -39,15 +42,17 @@ export async function runScenario(
     await fault.inject(target, say);
     await untilReady(target);
     say('all nodes are ready again');
+    missing = await missingStock(target, fault.name);
     await pause(CALM_MS);
   } finally {
     stopping = true;
     await Promise.all(clients);
   }
   const state = await readEverything(target, history);
-  const violations = new Map(
-    CHECKERS.map((checker) => [checker.name, checker.check(history, state)]),
-  );
+  const violations = new Map([
+    ['stock-is-there', missing],
+    ...CHECKERS.map((checker) => [checker.name, checker.check(history, state)] as const),
+  ]);
   return {
     fault: fault.name,
     acknowledged: history.count('acknowledged'),
