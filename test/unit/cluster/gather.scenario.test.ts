@@ -144,7 +144,7 @@ describe('FLUSHALL', () => {
     const refused = sim.wait(sim.node('a').cluster.flush(null));
     await expect(refused).rejects.toMatchObject({
       code: 'UNKNOWN',
-      message: expect.stringMatching(/disk full.*some may be deleted/),
+      message: expect.stringMatching(/disk full.*some may be deleted/) as string,
     });
     sim.database.refuse = () => null;
     await sim.wait(sim.node('a').cluster.flush(null));
