@@ -1,0 +1,297 @@
+/** Links between two or three nodes on the modelled network, with nothing above them but a record. */
+import { describe, expect, test } from 'vitest';
+import { FrameStream, type LinkEnv, writeHello } from '../../../src/cluster/link.ts';
+import { type Peer, Peers } from '../../../src/cluster/peers.ts';
+import { refKey } from '../../../src/cluster/view.ts';
+import { type FrameReader, FrameType, FrameWriter } from '../../../src/cluster/wire.ts';
+import type { Connection } from '../../../src/platform/transport.ts';
+import type { Member, NodeRef } from '../../../src/storage/postgres/store.ts';
+import { FakeTime } from '../../support/fake-time.ts';
+import { Host, QuietLog, SeededRandom } from '../../support/sim-machine.ts';
+import { SimNetwork } from '../../support/sim-network.ts';
+import { member } from './members.ts';
+
+const TIMES = { heartbeatMs: 250, silenceMs: 1500, connectTimeoutMs: 500 };
+
+class World {
+  readonly time = new FakeTime();
+  readonly network = new SimNetwork(this.time);
+  readonly a = new Node(this, member('a'));
+  readonly b = new Node(this, member('b'));
+
+  /** Both dial each other. */
+  async meet(): Promise<this> {
+    this.a.peers.setMembers([this.a.self, this.b.self]);
+    this.b.peers.setMembers([this.a.self, this.b.self]);
+    await this.run(30);
+    return this;
+  }
+
+  async run(ms: number): Promise<void> {
+    for (let i = 0; i < ms; i++) {
+      this.time.advance(1);
+      for (let round = 0; round < 5; round++) await Promise.resolve();
+    }
+    this.time.endTurn();
+  }
+}
+
+class Node {
+  readonly self: Member;
+  readonly peers: Peers;
+  readonly env: LinkEnv;
+  readonly host: Host;
+  readonly log = new QuietLog();
+  /** What happened, in order. */
+  readonly events: string[] = [];
+  readonly gone = new Set<string>();
+  epoch = 1;
+  onFrame: (from: NodeRef, frame: FrameReader, stream: FrameStream) => void = () => undefined;
+
+  constructor(world: World, self: Member) {
+    this.self = self;
+    this.host = new Host(self.node, world.time);
+    const transport = world.network.transport(this.host);
+    this.env = {
+      platform: {
+        clock: world.time,
+        timers: this.host.timers,
+        random: new SeededRandom(self.node.charCodeAt(0)),
+        transport,
+      },
+      log: this.log,
+      self,
+      clusterId: 'test',
+      times: TIMES,
+      bounds: { bufferBytesMax: 1024 * 1024 },
+      epoch: () => this.epoch,
+      heartbeatFlags: () => 0,
+    };
+    this.peers = new Peers(this.env, {
+      onFrame: (from, frame, stream) => this.onFrame(from, frame, stream),
+      onUp: (peer, lastSeq) => this.events.push(`up ${peer.member.node} ${lastSeq}`),
+      onDown: (peer) => this.events.push(`down ${peer.member.node}`),
+      lastSeqFrom: () => 7,
+      onNewerEpoch: (epoch) => this.events.push(`epoch ${epoch}`),
+      isGone: (ref) => this.gone.has(refKey(ref)),
+    });
+    const at = { host: self.node, port: self.linkPort };
+    void transport.listen(at, (connection) => this.peers.accept(connection));
+  }
+
+  peer(node: Node): Peer {
+    return this.peers.get(node.self)!;
+  }
+
+  /** Sends a Call with a text in it to another node. */
+  ask(node: Node, text: string): void {
+    const stream = this.peer(node).stream!;
+    stream.begin(FrameType.Call).str(text);
+    stream.end();
+  }
+
+  /** Answers what comes with what it was, and keeps what it was. */
+  echo(): string[] {
+    const seen: string[] = [];
+    this.onFrame = (from, frame, stream) => {
+      if (frame.type !== FrameType.Call && frame.type !== FrameType.CallReply) return;
+      const text = frame.str();
+      seen.push(text);
+      if (frame.type === FrameType.CallReply) return;
+      const way = this.peers.answerStream(from, stream);
+      way.begin(FrameType.CallReply).str(`answer to ${text}`);
+      way.end();
+    };
+    return seen;
+  }
+
+  /** A connection to another node that this node's own links know nothing of. */
+  async dialAside(world: World, to: Node): Promise<Connection> {
+    const dialling = this.env.platform.transport.connect({
+      host: to.self.node,
+      port: to.self.linkPort,
+      timeoutMs: 500,
+    });
+    await world.run(5);
+    return dialling;
+  }
+}
+
+describe('two nodes', () => {
+  test('have a link each way, and learn what the other has of them', async () => {
+    const { a, b } = await new World().meet();
+    expect(a.events).toEqual(['up b 7']);
+    expect(b.events).toEqual(['up a 7']);
+  });
+
+  test('answer on their own connection', async () => {
+    const world = await new World().meet();
+    const { a, b } = world;
+    const [atA, atB] = [a.echo(), b.echo()];
+    const ways = new Set<FrameStream>();
+    const { onFrame } = a;
+    a.onFrame = (from, frame, stream) => {
+      if (frame.type === FrameType.CallReply) ways.add(stream);
+      onFrame(from, frame, stream);
+    };
+    a.ask(b, 'one');
+    a.ask(b, 'two');
+    await world.run(5);
+    expect(atB).toEqual(['one', 'two']);
+    expect(atA).toEqual(['answer to one', 'answer to two']);
+    // It came on what the other one dialled, not on what the question went out on.
+    expect([...ways]).not.toContain(a.peer(b).stream);
+  });
+
+  test('lose both connections when either breaks, and have both again soon', async () => {
+    const world = await new World().meet();
+    const { a, b } = world;
+    b.echo();
+    a.echo();
+    a.ask(b, 'an answer goes over the other connection');
+    await world.run(5);
+    // The one that the answers take: questions on the other one would wait for ever.
+    b.peer(a).stream!.close('broken by the test');
+    await world.run(5);
+    expect(a.events).toContain('down b');
+    expect(b.events).toContain('down a');
+    await world.run(200);
+    expect([a.peer(b).up, b.peer(a).up]).toEqual([true, true]);
+  });
+
+  test('hear of a newer view at once, and of the rest of its frames when they are in it', async () => {
+    const world = await new World().meet();
+    const { a, b } = world;
+    const seen = b.echo();
+    a.epoch = 2;
+    a.ask(b, 'of view 2');
+    await world.run(5);
+    expect(b.events).toContain('epoch 2');
+    expect(seen).toEqual([]);
+    b.epoch = 2;
+    b.peers.resumeAll();
+    await world.run(5);
+    expect(seen).toEqual(['of view 2']);
+  });
+
+  test('say that they leave on every way that answers take', async () => {
+    const world = await new World().meet();
+    const { a, b } = world;
+    const heard: number[] = [];
+    a.onFrame = (_from, frame) => {
+      if (frame.type === FrameType.Leaving) heard.push(frame.u8());
+    };
+    b.peers.sayLeaving();
+    await world.run(5);
+    expect(heard).toEqual([2, 2]);
+  });
+});
+
+describe('a node that dials', () => {
+  test('again has its older session ended before a new frame of that is read', async () => {
+    const world = await new World().meet();
+    const { a, b } = world;
+    const seen = b.echo();
+    const connection = await a.dialAside(world, b);
+    const stream = new FrameStream(a.env, connection, {
+      onFrame: () => true,
+      onClose: () => undefined,
+    });
+    a.ask(b, 'on the old session, on the way');
+    hello(stream, a.self, b.self, 100);
+    await world.run(20);
+    // It was first on the wire or it is lost, but it is never late.
+    expect(seen.length).toBeLessThanOrEqual(1);
+    expect(a.events).toContain('down b');
+  });
+
+  test('with an older session than the one in use is refused', async () => {
+    const world = await new World().meet();
+    const { a, b } = world;
+    const { closed } = await dialWith(world, a, b, { session: 1 });
+    expect(closed()).toBe(true);
+    expect(a.peer(b).up).toBe(true);
+  });
+
+  test.each([
+    ['of another cluster', { clusterId: 'another' }],
+    ['for another life of the node', { to: { node: 'b', incarnation: 'b-0' } }],
+    ['that speaks another protocol', { versionMin: 90, versionMax: 99 }],
+  ])('%s is refused', async (_what, fields) => {
+    const world = new World();
+    expect((await dialWith(world, world.a, world.b, fields)).closed()).toBe(true);
+  });
+
+  test('and was removed is refused', async () => {
+    const world = new World();
+    world.b.gone.add(refKey(world.a.self));
+    expect((await dialWith(world, world.a, world.b, {})).closed()).toBe(true);
+  });
+
+  test('and is removed while it is linked loses its link', async () => {
+    const world = await new World().meet();
+    const { a, b } = world;
+    b.gone.add(refKey(a.self));
+    b.peers.setMembers([b.self]);
+    await world.run(50);
+    expect(b.peers.get(a.self)).toBeUndefined();
+    expect(a.peer(b).up).toBe(false);
+  });
+});
+
+describe('a stranger', () => {
+  test('that announces a large frame is sent away before anything is kept for it', async () => {
+    const world = new World();
+    const connection = await world.a.dialAside(world, world.b);
+    let closed = false;
+    connection.handle({ onData: () => undefined, onClose: () => (closed = true) });
+    connection.write(Buffer.from([0, 2, 0, 0, FrameType.Hello]));
+    await world.run(5);
+    expect(closed).toBe(true);
+  });
+
+  test('may send a large frame once its Hello was accepted', async () => {
+    const world = await new World().meet();
+    const { a, b } = world;
+    const seen = b.echo();
+    a.ask(b, 'x'.repeat(200_000));
+    await world.run(5);
+    expect(seen.map((text) => text.length)).toEqual([200_000]);
+  });
+
+  test('that does not begin with a Hello is sent away', async () => {
+    const world = new World();
+    const connection = await world.a.dialAside(world, world.b);
+    let closed = false;
+    connection.handle({ onData: () => undefined, onClose: () => (closed = true) });
+    const writer = new FrameWriter();
+    writer.begin(FrameType.Call, 1);
+    writer.end();
+    connection.write(writer.take());
+    await world.run(5);
+    expect(closed).toBe(true);
+  });
+});
+
+const VERSIONS = { versionMin: 1, versionMax: 1, clusterId: 'test' };
+
+function hello(stream: FrameStream, from: NodeRef, to: NodeRef, session: number): void {
+  writeHello(stream, { ...VERSIONS, from, to, session });
+}
+
+async function dialWith(
+  world: World,
+  from: Node,
+  to: Node,
+  fields: Partial<Parameters<typeof writeHello>[1]>,
+): Promise<{ closed: () => boolean }> {
+  const connection = await from.dialAside(world, to);
+  let closed = false;
+  const stream = new FrameStream(from.env, connection, {
+    onFrame: () => true,
+    onClose: () => (closed = true),
+  });
+  writeHello(stream, { ...VERSIONS, from: from.self, to: to.self, session: 1, ...fields });
+  await world.run(10);
+  return { closed: () => closed };
+}
