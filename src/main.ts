@@ -286,7 +286,7 @@ function createFacts(parts: {
       persistence: () => ({
         loading: cluster.life?.settled !== true,
         lastWriteOk: cluster.life?.engine.lane.down !== true,
-        uncommitted: cluster.life?.engine.pendingCount ?? 0,
+        uncommitted: cluster.life?.engine.operations.pendingCount ?? 0,
         lastCommitAtMs: cluster.life?.engine.lane.lastCommitAtMs ?? 0,
       }),
       keyspace: () => keyspaceFacts(cluster),

@@ -179,25 +179,33 @@ export class ClusterNode {
         gatherMs: GATHER_MS,
       },
       open: () => env.store.openLane(self),
-      confirming: () => this.engine.confirmingCount,
-      onDone: (op) => this.engine.onCommitted(op),
-      onVoid: (op) => this.engine.onVoid(op),
-      onRejected: (op, reason) => this.engine.onRejected(op, reason),
+      confirming: () => this.engine.operations.confirmingCount,
+      onDone: (op) => this.engine.operations.onCommitted(op),
+      onVoid: (op) => this.engine.operations.onVoid(op),
+      onRejected: (op, reason) => this.engine.operations.onRejected(op, reason),
       onFenced: () => this.membership.hearOf(this.#epoch + 1),
     });
-    this.engine.lane = lane;
-    this.engine.loader = new Loader({
+    this.engine.lane = this.engine.operations.lane = lane;
+    this.engine.loader = this.engine.operations.loader = new Loader({
       ...shared,
       legacy: env.legacy,
       nowMs: () => this.time.nowMs(),
       pendingMax: () => options.live.loadPendingMax,
       isPersistent: (key) => env.policyOf(key).persistent,
-      onLoaded: (row) => this.engine.fill([row]),
+      onLoaded: (row) => this.engine.operations.fill([row]),
       mayHydrate: (key) => !env.policyOf(key).persistent || !this.engine.lane.down,
       hydrate: ({ slot, db, key, value, ttlMs }) => {
         const expiresAtMs = ttlMs > 0 ? this.time.nowMs() + ttlMs : 0;
         const { persistent } = env.policyOf(key);
-        this.engine.change({ kind: 'put', slot, db, key, value, expiresAtMs, persistent });
+        this.engine.operations.change({
+          kind: 'put',
+          slot,
+          db,
+          key,
+          value,
+          expiresAtMs,
+          persistent,
+        });
       },
     });
     const linkEnv: LinkEnv = {
@@ -219,7 +227,7 @@ export class ClusterNode {
       onNewerEpoch: (newer) => this.membership.hearOf(newer),
       isGone: (ref) => this.#isGone(ref),
     });
-    this.engine.peers = this.peers;
+    this.engine.operations.peers = this.peers;
     const withPeers = { ...shared, engine: this.engine, peers: this.peers };
     this.#transactions = new Transactions(withPeers);
     this.membership = new Membership({
@@ -320,7 +328,7 @@ export class ClusterNode {
     const deadline = clock.monotonicMs() + timeoutMs;
     this.engine.leave();
     while (
-      this.engine.pendingCount + this.#transactions.led > 0 &&
+      this.engine.operations.pendingCount + this.#transactions.led > 0 &&
       clock.monotonicMs() < deadline
     ) {
       await sleep(timers, DRAIN_POLL_MS);
@@ -419,7 +427,7 @@ export class ClusterNode {
       places.push({ slot: frame.u16(), db: frame.u8(), key: frame.str() });
     }
     const mine = places.filter(({ slot }) => this.slots.isPrimary(slot));
-    if (mine.length > 0) this.engine.settle(mine);
+    if (mine.length > 0) this.engine.operations.settle(mine);
     if (this.slots.confirm(from).length > 0) this.engine.retryParked();
   }
 
@@ -482,7 +490,7 @@ export class ClusterNode {
         if (current) this.#replica.onEffects(from, frame, answers);
         return;
       case FrameType.EffectsAck:
-        if (current) this.engine.stream(from)?.confirm(frame.u53());
+        if (current) this.engine.operations.stream(from)?.confirm(frame.u53());
         return;
       case FrameType.Watermark:
         if (current) this.#replica.onWatermark(from, frame);
@@ -529,7 +537,7 @@ export class ClusterNode {
 
   #onUp(peer: Peer, lastSeq: number): void {
     this.#confirmTo(peer);
-    const stream = this.engine.stream(peer.member);
+    const stream = this.engine.operations.stream(peer.member);
     if (stream === undefined) return;
     stream.peer = peer;
     stream.resume(lastSeq);

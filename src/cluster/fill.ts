@@ -84,7 +84,7 @@ export class Fill {
   }
 
   #step(job: Job): void {
-    const stream = this.#env.engine.streamTo(job.learner);
+    const stream = this.#env.engine.operations.streamTo(job.learner);
     while (job.next < job.slots.length && stream.unconfirmed < WINDOW && !stream.congested) {
       const chunk = this.#chunk(job);
       if (chunk.length === 0) return;

@@ -24,8 +24,8 @@ import type { Member, NodeRef } from '../storage/postgres/store.ts';
 import { ReplyError } from '../errors.ts';
 import { encodeError } from '../resp/reply.ts';
 import { assert, isBrokenInvariant } from './assert.ts';
-import type { Engine, KeyPlace } from './engine.ts';
-import { placesOf } from './engine.ts';
+import type { Engine } from './engine.ts';
+import { type KeyPlace, placesOf } from './places.ts';
 import { Hold } from './gates.ts';
 import { keyId, type Op } from './op.ts';
 import type { Lease } from './lease.ts';
@@ -239,7 +239,7 @@ export class Transactions {
       release();
       return task.onReply(reply, '');
     }
-    engine.begin({
+    engine.operations.begin({
       effects: local,
       foreign,
       touched: placesOf(task.prepared).map(({ db, key }) => keyId(db, key)),
@@ -397,7 +397,7 @@ export class Transactions {
       });
       return;
     }
-    const unsettled = engine.unsettledAt(granted.places);
+    const unsettled = engine.operations.unsettledAt(granted.places);
     if (unsettled !== undefined) {
       unsettled.watch(again);
       return;
@@ -417,7 +417,7 @@ export class Transactions {
       db,
       key,
     }));
-    granted.marks = this.#env.engine.begin({
+    granted.marks = this.#env.engine.operations.begin({
       effects: [],
       notices,
       touched: [],
@@ -435,7 +435,7 @@ export class Transactions {
     const { keyspace, engine } = this.#env;
     return granted.places.map(({ slot, db, key }) => {
       const entry = keyspace.find(slot, db, key);
-      const version = engine.nextVersion();
+      const version = engine.operations.nextVersion();
       return {
         db,
         key,
@@ -460,7 +460,7 @@ export class Transactions {
     // Applied already, or ended by a new view, which dropped the keys.
     if (granted === undefined || epoch !== this.#env.epoch()) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#env.engine.begin({
+      this.#env.engine.operations.begin({
         effects,
         slots: [...new Set(effects.map(({ slot }) => slot))],
         deadlineMs: Number.POSITIVE_INFINITY,
@@ -477,7 +477,7 @@ export class Transactions {
     const granted = this.#holds.get(id);
     if (granted === undefined) return;
     this.#holds.delete(id);
-    if (granted.marks !== null) this.#env.engine.finishHeld(granted.marks);
+    if (granted.marks !== null) this.#env.engine.operations.finishHeld(granted.marks);
     this.#env.engine.gates.release(granted.hold);
   }
 

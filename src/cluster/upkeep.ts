@@ -95,7 +95,7 @@ export class Upkeep {
       slots.setComplete(slot, false);
       return;
     }
-    engine.change({
+    engine.operations.change({
       kind: 'delete',
       slot,
       db,
@@ -127,7 +127,7 @@ export class Upkeep {
 
   #delete(slot: number, db: number, key: string, persistent: boolean): void {
     this.expired++;
-    this.#env.engine.change({
+    this.#env.engine.operations.change({
       kind: 'delete',
       slot,
       db,

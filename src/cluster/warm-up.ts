@@ -112,7 +112,7 @@ export class WarmUp {
       try {
         rows = await loads.scan({ from, to, after, limit: ROWS, bytesMax: BYTES });
       } finally {
-        this.#env.engine.onChange = null;
+        this.#env.engine.operations.onChange = null;
       }
       if (this.#stopped || this.#env.epoch() !== epoch) return;
       const isOld = (row: Row): boolean => overtaken.has(keyId(row.db, row.key));
@@ -133,10 +133,10 @@ export class WarmUp {
   #watch(from: number, to: number): Set<string> {
     const { engine } = this.#env;
     const overtaken = new Set<string>();
-    for (const op of engine.pendingOps()) {
+    for (const op of engine.operations.pendingOps()) {
       for (const { db, key } of op.effects) overtaken.add(keyId(db, key));
     }
-    engine.onChange = (slot, db, key) => {
+    engine.operations.onChange = (slot, db, key) => {
       if (slot >= from && slot <= to) overtaken.add(keyId(db, key));
     };
     return overtaken;
@@ -158,6 +158,6 @@ export class WarmUp {
       fresh.push(row);
     }
     this.rows += fresh.length;
-    if (fresh.length > 0) engine.fill(fresh);
+    if (fresh.length > 0) engine.operations.fill(fresh);
   }
 }

@@ -71,7 +71,7 @@ describe('a command over two primaries', () => {
     const rename = track(sim.client('a').send('RENAME', onA, onB));
     // The participant hears of the commit late.
     await sim.until(
-      () => sim.node('a').life.engine.pendingCount > 0,
+      () => sim.node('a').life.engine.operations.pendingCount > 0,
       100,
       'the batch is under way',
     );
