@@ -306,7 +306,7 @@ export class Engine {
     for (const effect of effects) {
       const length = effect.value?.length ?? 0;
       if (length > this.#env.limits.valueBytesMax) return VALUE_TOO_LONG;
-      bytes += length;
+      bytes += length + effect.key.length;
       if (bytes > EFFECT_BYTES_MAX) return TOO_MANY_CHANGES;
       if (effect.persistent && this.lane.down) return STORE_DOWN;
       if (this.operations.isCongested(effect.slot)) return TOO_MUCH_PENDING;

@@ -23,7 +23,13 @@ import { MANY_SLOTS, type Prepared } from './execute.ts';
 import type { Lease } from './lease.ts';
 import { keyId } from './op.ts';
 import type { Peer, Peers } from './peers.ts';
-import { type RunReply, writeRun } from './runs.ts';
+import {
+  commandBytes,
+  RUN_BYTES_MAX,
+  type RunReply,
+  TOO_LONG_TO_FORWARD,
+  writeRun,
+} from './runs.ts';
 import { slotOf } from './slot.ts';
 import type { SlotTable } from './slots.ts';
 import { Task } from './task.ts';
@@ -177,6 +183,7 @@ class Chain {
   broken = false;
   /** The calls in `open` that leave as one run at the end of this turn. */
   run: Routed[] | null = null;
+  runBytes = 0;
   #pumping = false;
 
   constructor(router: Router, order: Order, slot: number) {
@@ -209,7 +216,10 @@ class Chain {
     if (this.broken) return false;
     const last = this.open.at(-1);
     if (last === undefined) return true;
-    if (this.run !== null) return this.run.length < RUN_MAX;
+    if (this.run !== null) {
+      const bytes = this.runBytes + commandBytes(this.waiting[0]!.prepared);
+      return this.run.length < RUN_MAX && bytes <= RUN_BYTES_MAX;
+    }
     // Begun in an older view and still undecided: it may come back as not done, and must go first then.
     if (this.open[0]!.epoch !== this.#router.epoch) return false;
     // Behind a command in the local engine: as soon as that has run.
@@ -445,14 +455,18 @@ export class Router {
     const primary = this.#env.slots.primaryOf(chain.slot);
     if (primary === undefined) return routed.onNotDone();
     if (sameRef(primary, this.#env.self)) return this.#toEngine(routed);
+    const bytes = commandBytes(routed.prepared);
+    if (bytes > RUN_BYTES_MAX) return routed.onReply(TOO_LONG_TO_FORWARD, '');
     if (chain.run !== null) {
       chain.run.push(routed);
+      chain.runBytes += bytes;
       return;
     }
     const peer = this.#env.peers.get(primary);
     if (peer?.stream === null || peer === undefined || peer.leaving) return routed.onNotDone();
     if (peer.stream.congested) return routed.onReply(PEER_CONGESTED, '');
     chain.run = [routed];
+    chain.runBytes = bytes;
     this.#sendAtTurnEnd(chain, chain.run, peer);
   }
 
@@ -546,6 +560,8 @@ export class Router {
   #toLeader(routed: Routed): void {
     const leader = this.#env.slots.primaryOf(slotOf(routed.prepared.keys[0]!))!;
     if (sameRef(leader, this.#env.self)) return this.#toEngine(routed);
+    if (commandBytes(routed.prepared) > RUN_BYTES_MAX)
+      return routed.onReply(TOO_LONG_TO_FORWARD, '');
     const peer = this.#env.peers.get(leader);
     if (peer?.stream === null || peer === undefined || peer.leaving) return routed.onNotDone();
     if (peer.stream.congested) return routed.onReply(PEER_CONGESTED, '');

@@ -57,6 +57,16 @@ export function createPrepare(
   };
 }
 
+const REPLY_TOO_LONG = new ReplyError(
+  'ERR',
+  'the reply or a value would be longer than 512 MB; nothing was changed',
+);
+
+/** V8 builds no string of more than 2^29 characters: many large values in one reply can ask for that. */
+function isTooLong(error: unknown): boolean {
+  return error instanceof RangeError && error.message === 'Invalid string length';
+}
+
 /** A command on keys, parsed and checked. */
 export class PreparedCommand {
   readonly #env: PrepareEnv;
@@ -112,6 +122,7 @@ export class PreparedCommand {
       return { reply: encodeReply(reply, this.protocol), failed: reply instanceof ReplyError };
     } catch (error) {
       if (error instanceof ReplyError) return { reply: encodeError(error), failed: true };
+      if (isTooLong(error)) return { reply: encodeError(REPLY_TOO_LONG), failed: true };
       throw error;
     }
   }
@@ -131,7 +142,12 @@ export class PreparedCommand {
   merge(parts: readonly PartReply[]): string {
     const error = parts.find(({ reply }) => reply[0] === '-');
     if (error !== undefined) return error.reply;
-    return this.spread === 'collect' ? this.#collect(parts) : addUp(parts);
+    try {
+      return this.spread === 'collect' ? this.#collect(parts) : addUp(parts);
+    } catch (failure) {
+      if (isTooLong(failure)) return encodeError(REPLY_TOO_LONG);
+      throw failure;
+    }
   }
 
   #collect(parts: readonly PartReply[]): string {

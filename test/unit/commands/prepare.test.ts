@@ -149,6 +149,15 @@ describe('running', () => {
     expect(() => prepared('GET a').run(set)).toThrow('broken invariant');
   });
 
+  test('a reply longer than a string can be is an error reply, and nothing else', () => {
+    const large = 'x'.repeat(2 ** 28);
+    const outcome = prepared('MGET a b').run(workingSet({ a: large, b: large }));
+    expect(outcome).toEqual({
+      reply: '-ERR the reply or a value would be longer than 512 MB; nothing was changed\r\n',
+      failed: true,
+    });
+  });
+
   test('limits are those of the moment the command runs', () => {
     const append = prepared('APPEND a 0123456789');
     const full = { a: 'x'.repeat(60) };
