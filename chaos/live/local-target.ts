@@ -1,7 +1,7 @@
 /** Processes on this machine, run by `ringfence up`, which starts again what is killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -34,6 +34,8 @@ export class LocalTarget implements Target {
   }
 
   async up(): Promise<void> {
+    // For root, PostgreSQL runs as another user; where that one may not enter, the data would be kept elsewhere.
+    chmodSync(this.#dir, 0o755);
     const base = this.#portBase;
     const ports = {
       port: 0,

@@ -6,7 +6,7 @@
  * no tests here, and `npm test` says so above its summary.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -39,6 +39,8 @@ if (missing.length === 0) {
     beforeAll(async () => {
       execFileSync(process.execPath, [join(ROOT, 'scripts', 'build.mjs')], { stdio: 'inherit' });
       folder = mkdtempSync(join(tmpdir(), 'ringfence readme '));
+      // For root, PostgreSQL runs as another user; where that one may not enter, the data would be kept elsewhere.
+      chmodSync(folder, 0o755);
       const base = await freePortBlock(11);
       ports = new Map([
         ['7001', base],

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +34,8 @@ beforeAll(async () => {
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'ringfence up '));
+  // For root, PostgreSQL runs as another user; where that one may not enter, the data would be kept elsewhere.
+  chmodSync(dir, 0o755);
   running = [];
 });
 
