@@ -265,6 +265,7 @@ export class ClusterNode {
     });
     this.gather = new Gather({
       ...withPeers,
+      replica: this.#replica,
       mayServe: () => this.mayServe,
       primaries: () => this.primaries(),
       keysLimit: () => options.live.keysLimit,

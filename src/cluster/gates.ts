@@ -15,6 +15,8 @@ export class Hold {
   granted = false;
   released = false;
   readonly onGranted: () => void;
+  /** Called when it is over, released or dropped. */
+  readonly onOver: (() => void)[] = [];
   /** A new view ended it. */
   onDropped: (() => void) | null = null;
 
@@ -35,7 +37,7 @@ export class Gates {
   readonly #resubmit: (task: Task) => void;
   readonly #onUnheld: () => void;
   #parked = 0;
-  #held = 0;
+  readonly #granted = new Set<Hold>();
 
   /** `onUnheld` is called when the last granted hold has been released. */
   constructor(resubmit: (task: Task) => void, onUnheld: () => void) {
@@ -45,7 +47,18 @@ export class Gates {
 
   /** Holds that are granted and not released. */
   get held(): number {
-    return this.#held;
+    return this.#granted.size;
+  }
+
+  /** Calls back when all holds that are granted now are over; those granted later do not count. */
+  whenOver(then: () => void): void {
+    let left = this.#granted.size;
+    if (left === 0) return then();
+    for (const hold of this.#granted) {
+      hold.onOver.push(() => {
+        if (--left === 0) then();
+      });
+    }
   }
 
   get empty(): boolean {
@@ -99,7 +112,9 @@ export class Gates {
         gate.queue = gate.queue.filter((item) => item !== hold);
       }
     }
-    if (hold.granted && --this.#held === 0) this.#onUnheld();
+    if (!this.#granted.delete(hold)) return;
+    for (const tell of hold.onOver) tell();
+    if (this.#granted.size === 0) this.#onUnheld();
   }
 
   /** A new view: all holds are over. Returns the waiting tasks, in order, for another try. */
@@ -114,7 +129,9 @@ export class Gates {
     }
     this.#gates.clear();
     this.#parked = 0;
-    this.#held = 0;
+    const over = [...this.#granted];
+    this.#granted.clear();
+    for (const hold of over) for (const tell of hold.onOver) tell();
     return tasks;
   }
 
@@ -136,7 +153,7 @@ export class Gates {
   #grantIfReady(hold: Hold): void {
     if (hold.waiting > 0 || hold.granted || hold.released) return;
     hold.granted = true;
-    this.#held++;
+    this.#granted.add(hold);
     hold.onGranted();
   }
 

@@ -27,6 +27,7 @@ import type { Engine } from './engine.ts';
 import type { Lease } from './lease.ts';
 import type { OpOutcome } from './op.ts';
 import type { Peers } from './peers.ts';
+import type { Replica } from './replica.ts';
 import { CallFailed, Method, type Rpc } from './rpc.ts';
 import { SLOT_COUNT, slotOf } from './slot.ts';
 import type { SlotTable } from './slots.ts';
@@ -39,6 +40,7 @@ export interface GatherEnv {
   readonly keyspace: Keyspace;
   readonly slots: SlotTable;
   readonly engine: Engine;
+  readonly replica: Replica;
   readonly peers: Peers;
   readonly rpc: Rpc;
   readonly loads: LoadPool;
@@ -284,6 +286,15 @@ export class Gather {
 
   // ---------------------------------------------------------------- this node's part
 
+  /**
+   * A transaction over several owners is acknowledged when it is committed, and its keys here are held
+   * until their part is applied: whoever asks after the acknowledgement must find it. Holds end by
+   * themselves or with the view, so this wait does too; the asker's own time bounds it besides.
+   */
+  #holdsOver(): Promise<void> {
+    return new Promise((resolve) => this.#env.engine.gates.whenOver(resolve));
+  }
+
   #requireActive(): void {
     if (!this.#env.slots.allActive || !this.#env.mayServe())
       throw new CallFailed('not active yet', false);
@@ -291,6 +302,7 @@ export class Gather {
 
   async #countHere(db: number): Promise<number> {
     const { keyspace, slots, loads, time } = this.#env;
+    await this.#holdsOver();
     this.#requireActive();
     const unread: number[] = [];
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
@@ -315,6 +327,8 @@ export class Gather {
   #knowsAll({ slot, to }: PageRequest): boolean {
     const { slots } = this.#env;
     if (!this.#env.mayServe()) return false;
+    // A transaction may be committed, and acknowledged, before its part has come here.
+    if (this.#env.engine.gates.held + this.#env.replica.heldKeys > 0) return false;
     for (let at = slot; at < to; at++) {
       if (!slots.isOwner(at) || !slots.isComplete(at)) return false;
       // Until it is active, others may still write there.
@@ -334,6 +348,7 @@ export class Gather {
   /** Keys of the slots that this node is primary of, as far as it can tell and the count goes. */
   async #ownPage({ db, slot, hash, to, count, epoch }: PartRequest): Promise<Page> {
     const { slots } = this.#env;
+    await this.#holdsOver();
     const keys: FoundKey[] = [];
     let at: Position = { slot, hash };
     let queries = 0;
@@ -399,6 +414,7 @@ export class Gather {
 
   async #randomHere(db: number): Promise<string | null> {
     const { keyspace, slots, time, platform } = this.#env;
+    await this.#holdsOver();
     this.#requireActive();
     const now = time.nowMs();
     for (let tries = 0; tries < 32; tries++) {

@@ -122,6 +122,11 @@ export class Loader {
     this.#batch = [];
     const ask: Load[] = [];
     for (const load of batch) {
+      // Warm-up may have read the slot since the load was asked for: what it found is no absence.
+      if (this.#isStale(load)) {
+        this.#finish(load, null);
+        continue;
+      }
       const inTable = !this.#env.slots.isComplete(load.slot) && this.#env.isPersistent(load.key);
       if (inTable) ask.push(load);
       else void this.#askLegacy(load);
@@ -199,7 +204,9 @@ export class Loader {
 
   #isStale(load: Load): boolean {
     if (this.#loading.get(load.id) !== load || load.overridden) return true;
-    return this.#env.slots.changes[load.slot] !== load.changes;
+    if (this.#env.slots.changes[load.slot] !== load.changes) return true;
+    // Something else has brought the key, or the knowledge that there is none.
+    return !this.isMissing(load.slot, load.db, load.key);
   }
 
   #finish(load: Load, error: ReplyError | null): void {

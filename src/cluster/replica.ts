@@ -28,6 +28,8 @@ interface Place {
 interface Mark extends Place {
   readonly seq: number;
   readonly entry: Entry;
+  /** Set by a transaction that holds the key at its primary. */
+  readonly held: boolean;
 }
 
 /** What has come from one primary in the present view. */
@@ -53,6 +55,7 @@ export class Replica {
   readonly #streams = new Map<string, InStream>();
   /** `none` keys left unsettled by an earlier view, until the primary has sent its state. */
   readonly #unsettled = new Map<string, Place>();
+  #heldKeys = 0;
   /** Slots being filled, with the count of losses when they began. */
   readonly #begun = new Map<number, number>();
 
@@ -89,7 +92,8 @@ export class Replica {
     const watermark = frame.u53();
     const { keyspace } = this.#env;
     while (state.head < state.marks.length && state.marks[state.head]!.seq <= watermark) {
-      const { seq, slot, db, key, entry } = state.marks[state.head++]!;
+      const { seq, slot, db, key, entry, held } = state.marks[state.head++]!;
+      if (held) this.#heldKeys--;
       if (entry.dirty !== seq) continue;
       entry.dirty = 0;
       // A tombstone is remembered until its end; a plain delete is just no key. (The entry may have been
@@ -114,6 +118,12 @@ export class Replica {
     }
     this.#streams.clear();
     this.#begun.clear();
+    this.#heldKeys = 0;
+  }
+
+  /** Keys that transactions hold at their primaries: what they are now is not known here. */
+  get heldKeys(): number {
+    return this.#heldKeys;
   }
 
   /** Drops or marks one key that carries the dirty mark `mark`. */
@@ -183,7 +193,7 @@ export class Replica {
         entry.seq = effect.seq;
         entry.persistent = effect.persistent;
         entry.dirty = seq;
-        state.marks.push({ seq, slot, db, key, entry });
+        state.marks.push({ seq, slot, db, key, entry, held: false });
         return;
       }
       case 'expire': {
@@ -194,7 +204,7 @@ export class Replica {
         entry.epoch = effect.epoch;
         entry.seq = effect.seq;
         entry.dirty = seq;
-        state.marks.push({ seq, slot, db, key, entry });
+        state.marks.push({ seq, slot, db, key, entry, held: false });
         return;
       }
       case 'fill': {
@@ -204,13 +214,14 @@ export class Replica {
         entry.persistent = effect.persistent;
         if (!effect.dirty) return;
         entry.dirty = seq;
-        state.marks.push({ seq, slot, db, key, entry });
+        state.marks.push({ seq, slot, db, key, entry, held: false });
         return;
       }
       case 'mark': {
         const entry = keyspace.find(slot, db, key) ?? keyspace.put(slot, db, key, null, 0);
         entry.dirty = seq;
-        state.marks.push({ seq, slot, db, key, entry });
+        this.#heldKeys++;
+        state.marks.push({ seq, slot, db, key, entry, held: true });
         return;
       }
       case 'drop':
