@@ -9,7 +9,7 @@ import type { TimerHandle, Timers } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Entry } from '../storage/memory/entry.ts';
 import type { Evictor } from '../storage/memory/eviction.ts';
-import type { Keyspace } from '../storage/memory/keyspace.ts';
+import type { Keyspace, Located } from '../storage/memory/keyspace.ts';
 import type { LoadPool } from '../storage/postgres/store.ts';
 import type { Engine } from './engine.ts';
 import type { Lease } from './lease.ts';
@@ -42,12 +42,18 @@ const SWEEP_PERIOD_MS = 2_000;
 const SWEEP_LIMIT = 2_000;
 /** Victims a single command may pay for. */
 const EVICTIONS_MAX = 128;
+/** Evictions after a search for keys of the database found none, until the next search. */
+const MEMORY_ONLY_RUN = 64;
 /** Share of `maxmemory` up to which data is loaded that nobody has asked for. */
 const WARM_SHARE = 0.9;
+
+const isPersistent = (_slot: number, entry: Entry): boolean => entry.persistent;
 
 export class Upkeep {
   readonly #env: UpkeepEnv;
   readonly #timers: TimerHandle[];
+  /** Evictions left that do not look for keys of the database first. */
+  #memoryOnlyNext = 0;
   #reaping = false;
   #sweeping = false;
   evicted = 0;
@@ -73,15 +79,30 @@ export class Upkeep {
 
   /** Evicts until memory is below its limit; false when it is not and nothing more may go. */
   ensureMemory(): boolean {
-    const { keyspace, evictor } = this.#env;
+    const { keyspace } = this.#env;
     const limit = this.#env.maxmemory();
     if (limit === 0) return true;
     for (let i = 0; keyspace.usedBytes > limit && i < EVICTIONS_MAX; i++) {
-      const victim = evictor.pick(this.#mayEvict);
+      const victim = this.#victim();
       if (victim === undefined) return false;
       this.#evict(victim.slot, victim.db, victim.key, victim.entry);
     }
     return true;
+  }
+
+  /**
+   * Keys that the database has go first: nothing is lost by that. Only when none of them is found is a
+   * `none` key taken, and then for a while without looking again, since looking is not free.
+   */
+  #victim(): Located | undefined {
+    const { evictor } = this.#env;
+    if (this.#memoryOnlyNext === 0) {
+      const victim = evictor.pick(isPersistent);
+      if (victim !== undefined) return victim;
+      this.#memoryOnlyNext = MEMORY_ONLY_RUN;
+    }
+    this.#memoryOnlyNext--;
+    return evictor.pick(this.#mayEvict);
   }
 
   readonly #mayEvict = (slot: number, entry: Entry): boolean =>
