@@ -7,7 +7,7 @@ import pino from 'pino';
 import { Cluster } from './cluster/cluster.ts';
 import type { ClusterOptions } from './cluster/cluster-node.ts';
 import { slotOf } from './cluster/slot.ts';
-import { matchesGlob } from './commands/glob.ts';
+import { matchesGlob } from './config/glob.ts';
 import { createPrepare } from './commands/prepare.ts';
 import { commandTable } from './commands/table.ts';
 import { createLiveConfig, type LiveConfig } from './config/live.ts';

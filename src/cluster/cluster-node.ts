@@ -161,7 +161,6 @@ export class ClusterNode {
         get valueBytesMax() {
           return options.live.valueBytesMax;
         },
-        requestTimeoutMs: options.requestTimeoutMs,
       },
       policyOf: (key) => env.policyOf(key),
       readsWithoutLease: () => this.outage.readsWithoutLease(),

@@ -1,7 +1,7 @@
 /**
  * Effects on the wire between owners. A frame carries the effects of one operation:
  *
- *     u53 number in this primary's stream | u16 count | count times: u8 kind | u16 slot | u8 db | ...
+ *     u53 number in this primary's stream | u32 count | count times: u8 kind | u16 slot | u8 db | ...
  *
  * Besides the row changes of `storage/memory/effect.ts` there are kinds that only owners exchange.
  */

@@ -43,7 +43,6 @@ export interface EngineLimits {
   readonly pendingMax: number;
   /** Longest value that is kept, bytes. */
   readonly valueBytesMax: number;
-  readonly requestTimeoutMs: number;
 }
 
 export interface EngineEnv {

@@ -17,7 +17,7 @@ import type { Call } from './container.ts';
 import { container, help, noOptions, subcommand } from './container.ts';
 import type { KeySpec } from './details.ts';
 import { categoriesOf, keySpecsOf, tipsOf } from './details.ts';
-import { matchesGlob } from './glob.ts';
+import { matchesGlob } from '../config/glob.ts';
 
 type Table = ReadonlyMap<string, Command>;
 

@@ -4,7 +4,7 @@
  */
 import { ReplyError } from '../errors.ts';
 import type { Disk } from '../platform/disk.ts';
-import { globMatches } from './glob.ts';
+import { matchesGlob } from './glob.ts';
 import type { Config } from './load.ts';
 import {
   FIXED_REDIS_NAMES,
@@ -59,10 +59,10 @@ export function createLiveConfig(config: Config, disk: Disk): LiveConfig {
       const lower = pattern.toLowerCase();
       const matching: ConfigPair[] = [];
       for (const [key, row] of OPTION_ROWS) {
-        if (globMatches(lower, row.name)) matching.push([row.name, row.type.show(valueOf(key))]);
+        if (matchesGlob(lower, row.name)) matching.push([row.name, row.type.show(valueOf(key))]);
       }
       for (const [name, value] of FIXED_REDIS_NAMES) {
-        if (globMatches(lower, name)) matching.push([name, value]);
+        if (matchesGlob(lower, name)) matching.push([name, value]);
       }
       return matching;
     },

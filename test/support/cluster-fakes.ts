@@ -10,7 +10,7 @@
 import { Cluster } from '../../src/cluster/cluster.ts';
 import type { ClusterOptions } from '../../src/cluster/cluster-node.ts';
 import { slotOf } from '../../src/cluster/slot.ts';
-import { matchesGlob } from '../../src/commands/glob.ts';
+import { matchesGlob } from '../../src/config/glob.ts';
 import { createPrepare } from '../../src/commands/prepare.ts';
 import type { Platform } from '../../src/platform/platform.ts';
 import type { LegacyAnswer, LegacySource } from '../../src/storage/legacy/source.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { globMatches } from '../../../src/config/glob.ts';
+import { matchesGlob } from '../../../src/config/glob.ts';
 
-describe('globMatches', () => {
+describe('matchesGlob', () => {
   it.each([
     ['*', '', true],
     ['', '', true],
@@ -22,10 +22,10 @@ describe('globMatches', () => {
     ['a\\', 'a\\', true],
     ['*ab*ab', 'abxab', true],
   ])('%s on %s: %s', (pattern, text, expected) => {
-    expect(globMatches(pattern, text)).toBe(expected);
+    expect(matchesGlob(pattern, text)).toBe(expected);
   });
 
   it('is quick on patterns made to be slow', () => {
-    expect(globMatches(`${'a*'.repeat(1000)}b`, 'a'.repeat(5000))).toBe(false);
+    expect(matchesGlob(`${'a*'.repeat(1000)}b`, 'a'.repeat(5000))).toBe(false);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { matchesGlob } from '../../../src/commands/glob.ts';
+import { matchesGlob } from '../../../src/config/glob.ts';
 
 describe('matchesGlob', () => {
   test.each([
