@@ -1,7 +1,7 @@
 /** Schedules around changes of view, with a forced order, on a whole cluster in virtual time. */
 import { describe, expect, test } from 'vitest';
 import { slotOf } from '../../../src/cluster/slot.ts';
-import { Sim, type SimOptions } from '../../support/cluster-fakes.ts';
+import { Sim, type SimOptions } from '../../../chaos/sim/cluster.ts';
 
 async function threeNodes(options: SimOptions = {}): Promise<{ sim: Sim; key: string }> {
   const sim = new Sim(options);

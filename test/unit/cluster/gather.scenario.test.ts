@@ -1,7 +1,7 @@
 /** Commands over all keys, on a whole cluster in virtual time. */
 import { describe, expect, test } from 'vitest';
 import { SLOT_COUNT } from '../../../src/cluster/slot.ts';
-import { Sim, type SimOptions } from '../../support/cluster-fakes.ts';
+import { Sim, type SimOptions } from '../../../chaos/sim/cluster.ts';
 
 const NAMES = ['a', 'b', 'c'];
 

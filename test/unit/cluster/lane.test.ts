@@ -9,8 +9,8 @@ import {
   StoreError,
   type StoreErrorKind,
 } from '../../../src/storage/postgres/store.ts';
-import { QuietLog } from '../../support/cluster-fakes.ts';
-import { FakeTime } from '../../support/fake-time.ts';
+import { QuietLog } from '../../../chaos/sim/log.ts';
+import { VirtualTime } from '../../../chaos/sim/time.ts';
 
 /** What the modelled database does with the next batch. */
 type Fate = 'commit' | 'commit silently' | 'lose' | StoreErrorKind;
@@ -76,7 +76,7 @@ class LaneModel {
 interface Fixture {
   readonly model: LaneModel;
   readonly lane: Lane;
-  readonly time: FakeTime;
+  readonly time: VirtualTime;
   readonly outcomes: Map<number, string[]>;
   readonly done: number[];
   fenced: number;
@@ -91,7 +91,7 @@ function setUp(
   bounds = { rowsMax: 4, bytesMax: 1000, pipeline: 2, followRows: 1, gatherRows: 1, gatherMs: 1 },
 ): Fixture {
   const model = new LaneModel();
-  const time = new FakeTime();
+  const time = new VirtualTime();
   const outcomes = new Map<number, string[]>();
   const done: number[] = [];
   let lastNo = 0;

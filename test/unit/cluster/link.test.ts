@@ -3,14 +3,15 @@ import { describe, expect, test } from 'vitest';
 import { FrameStream, type LinkEnv } from '../../../src/cluster/link.ts';
 import { FrameType, FrameWriter } from '../../../src/cluster/wire.ts';
 import type { Connection, ConnectionHandlers } from '../../../src/platform/transport.ts';
-import { FakeTime } from '../../support/fake-time.ts';
-import { QuietLog, SeededRandom } from '../../support/sim-machine.ts';
+import { QuietLog } from '../../../chaos/sim/log.ts';
+import { SeededRandom } from '../../../chaos/sim/random.ts';
+import { VirtualTime } from '../../../chaos/sim/time.ts';
 
 const TIMES = { heartbeatMs: 100, silenceMs: 1000, connectTimeoutMs: 100 };
 
 /** A stream on a connection whose other side is the test. */
 function setUp(onFrame: (text: string) => boolean) {
-  const time = new FakeTime();
+  const time = new VirtualTime();
   const written: Buffer[] = [];
   const reasons: string[] = [];
   let handlers: ConnectionHandlers | null = null;

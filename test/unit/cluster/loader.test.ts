@@ -11,14 +11,14 @@ import {
   RowType,
   StoreError,
 } from '../../../src/storage/postgres/store.ts';
-import { FakeTime } from '../../support/fake-time.ts';
-import { SeededRandom } from '../../support/sim-machine.ts';
+import { SeededRandom } from '../../../chaos/sim/random.ts';
+import { VirtualTime } from '../../../chaos/sim/time.ts';
 
 const KEY = 'user:1';
 const SLOT = slotOf(KEY);
 
 class Fixture {
-  readonly time = new FakeTime();
+  readonly time = new VirtualTime();
   readonly keyspace = new Keyspace({
     random: new SeededRandom(1),
     nowMs: () => this.time.wallMs(),

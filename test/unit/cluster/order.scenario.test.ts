@@ -5,7 +5,9 @@
  * in the order in which they were sent.
  */
 import { describe, expect, test } from 'vitest';
-import { SeededRandom, Sim, type SimClient } from '../../support/cluster-fakes.ts';
+import type { SimClient } from '../../../chaos/sim/client.ts';
+import { Sim } from '../../../chaos/sim/cluster.ts';
+import { SeededRandom } from '../../../chaos/sim/random.ts';
 
 interface Sent {
   readonly client: number;

@@ -8,7 +8,7 @@ import {
   FrameType,
   FrameWriter,
 } from '../../../src/cluster/wire.ts';
-import { FakeTime } from '../../support/fake-time.ts';
+import { VirtualTime } from '../../../chaos/sim/time.ts';
 
 /** A link that only records what is written: `effects 1`, `watermark 1`. */
 function recordingPeer(sent: string[]): Peer {
@@ -37,8 +37,8 @@ function operation(): Op {
   return Object.assign(op, { no: ++lastNo, epoch: 1, persistent: true });
 }
 
-function setUp(): { stream: OutStream; sent: string[]; confirmed: Op[]; time: FakeTime } {
-  const time = new FakeTime();
+function setUp(): { stream: OutStream; sent: string[]; confirmed: Op[]; time: VirtualTime } {
+  const time = new VirtualTime();
   const confirmed: Op[] = [];
   const sent: string[] = [];
   const stream = new OutStream(time, (op) => confirmed.push(op));

@@ -6,15 +6,17 @@ import { refKey } from '../../../src/cluster/view.ts';
 import { type FrameReader, FrameType, FrameWriter } from '../../../src/cluster/wire.ts';
 import type { Connection } from '../../../src/platform/transport.ts';
 import type { Member, NodeRef } from '../../../src/storage/postgres/store.ts';
-import { FakeTime } from '../../support/fake-time.ts';
-import { Host, QuietLog, SeededRandom } from '../../support/sim-machine.ts';
-import { SimNetwork } from '../../support/sim-network.ts';
+import { QuietLog } from '../../../chaos/sim/log.ts';
+import { Host } from '../../../chaos/sim/machine.ts';
+import { SimNetwork } from '../../../chaos/sim/network.ts';
+import { SeededRandom } from '../../../chaos/sim/random.ts';
+import { VirtualTime } from '../../../chaos/sim/time.ts';
 import { member } from './members.ts';
 
 const TIMES = { heartbeatMs: 250, silenceMs: 1500, connectTimeoutMs: 500 };
 
 class World {
-  readonly time = new FakeTime();
+  readonly time = new VirtualTime();
   readonly network = new SimNetwork(this.time);
   readonly a = new Node(this, member('a'));
   readonly b = new Node(this, member('b'));

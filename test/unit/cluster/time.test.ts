@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Lease } from '../../../src/cluster/lease.ts';
 import { slotOf } from '../../../src/cluster/slot.ts';
 import { ClusterTime } from '../../../src/cluster/time.ts';
-import { FakeTime } from '../../support/fake-time.ts';
+import { VirtualTime } from '../../../chaos/sim/time.ts';
 
 describe('the slot of a key', () => {
   // The first is the check value of the CRC in the Redis Cluster specification, modulo 16384.
@@ -24,8 +24,8 @@ describe('the slot of a key', () => {
 });
 
 describe('the lease', () => {
-  const setUp = (): { time: FakeTime; lease: Lease } => {
-    const time = new FakeTime();
+  const setUp = (): { time: VirtualTime; lease: Lease } => {
+    const time = new VirtualTime();
     return { time, lease: new Lease(time, { leaseMs: 1500, marginMs: 100 }) };
   };
 
@@ -61,7 +61,7 @@ describe('the lease', () => {
 
 describe('cluster time', () => {
   test('takes over the clock of the database at once, then follows it slowly', () => {
-    const time = new FakeTime();
+    const time = new VirtualTime();
     const cluster = new ClusterTime(time);
     const database = time.wallMs() + 5000;
     cluster.sample(database, time.monotonicMs(), time.monotonicMs());
@@ -81,7 +81,7 @@ describe('cluster time', () => {
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-        const time = new FakeTime();
+        const time = new VirtualTime();
         const cluster = new ClusterTime(time);
         cluster.sample(time.wallMs(), time.monotonicMs(), time.monotonicMs());
         for (const { pass, jump } of steps) {

@@ -1,7 +1,8 @@
 /** Commands over several primaries, with a forced order, on a whole cluster in virtual time. */
 import { describe, expect, test } from 'vitest';
 import { slotOf } from '../../../src/cluster/slot.ts';
-import { SeededRandom, Sim, type SimOptions } from '../../support/cluster-fakes.ts';
+import { Sim, type SimOptions } from '../../../chaos/sim/cluster.ts';
+import { SeededRandom } from '../../../chaos/sim/random.ts';
 
 interface Setup {
   readonly sim: Sim;

@@ -9,13 +9,14 @@ import type { Effect } from '../../../src/storage/memory/effect.ts';
 import { Evictor } from '../../../src/storage/memory/eviction.ts';
 import { Keyspace } from '../../../src/storage/memory/keyspace.ts';
 import type { LoadPool } from '../../../src/storage/postgres/store.ts';
-import { FakeTime } from '../../support/fake-time.ts';
-import { QuietLog, SeededRandom } from '../../support/sim-machine.ts';
+import { QuietLog } from '../../../chaos/sim/log.ts';
+import { SeededRandom } from '../../../chaos/sim/random.ts';
+import { VirtualTime } from '../../../chaos/sim/time.ts';
 
 const SELF = { node: 'a', incarnation: '1' };
 
 function setUp(maxmemory: number) {
-  const time = new FakeTime();
+  const time = new VirtualTime();
   const nowMs = (): number => time.wallMs();
   const random = new SeededRandom(1);
   const keyspace = new Keyspace({ random, nowMs });

@@ -1,7 +1,7 @@
 /** Schedules of writes and reads with a forced order, on a whole cluster in virtual time. */
 import { describe, expect, test } from 'vitest';
 import { slotOf } from '../../../src/cluster/slot.ts';
-import { Sim } from '../../support/cluster-fakes.ts';
+import { Sim } from '../../../chaos/sim/cluster.ts';
 
 /** Three nodes; every node owns every slot. `key` has the primary `a`. */
 async function threeNodes(): Promise<{ sim: Sim; key: string }> {

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { Platform } from '../../../src/platform/platform.ts';
-import { FakeTime } from '../../support/fake-time.ts';
+import { VirtualTime } from '../../../chaos/sim/time.ts';
 import { createHarness, FakeConnection, type Harness, settingsWith } from './harness.ts';
 
 interface Fixture extends Harness {
-  readonly time: FakeTime;
+  readonly time: VirtualTime;
   readonly connection: FakeConnection;
   readonly open: () => FakeConnection;
 }
 
 function fixture(options: Parameters<typeof createHarness>[0] = {}): Fixture {
-  const time = new FakeTime();
+  const time = new VirtualTime();
   const platform = { clock: time, timers: time } as unknown as Platform;
   const harness = createHarness({ ...options, platform });
   const open = (): FakeConnection => {

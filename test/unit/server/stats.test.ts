@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { Platform } from '../../../src/platform/platform.ts';
 import { humanBytes } from '../../../src/server/info.ts';
-import { FakeTime } from '../../support/fake-time.ts';
+import { VirtualTime } from '../../../chaos/sim/time.ts';
 import { createHarness, FakeConnection } from './harness.ts';
 
 /** All INFO fields after the given input. */
 function infoAfter(input: string): {
   fields: Map<string, string>;
-  time: FakeTime;
+  time: VirtualTime;
   readonly reread: () => Map<string, string>;
   readonly reset: () => void;
 } {
-  const time = new FakeTime();
+  const time = new VirtualTime();
   const { server } = createHarness({
     platform: { clock: time, timers: time } as unknown as Platform,
   });

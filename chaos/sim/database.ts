@@ -23,9 +23,9 @@ import {
   type View,
   type ViewProposal,
 } from '../../src/storage/postgres/store.ts';
-import type { FakeTime } from './fake-time.ts';
-import type { Host } from './sim-machine.ts';
-import { HOP_MS } from './sim-network.ts';
+import type { VirtualTime } from './time.ts';
+import type { Host } from './machine.ts';
+import { HOP_MS } from './network.ts';
 
 interface LaneState {
   generation: number;
@@ -51,7 +51,7 @@ const isOlder = (a: { epoch: number; seq: number }, b: { epoch: number; seq: num
 const ANSWER_TIMEOUT_MS = 300;
 
 export class SimDatabase {
-  readonly #time: FakeTime;
+  readonly #time: VirtualTime;
   readonly #lanes = new Map<string, LaneState>();
   readonly #leases = new Map<string, LeaseState>();
   readonly #rows = new Map<string, Row>();
@@ -73,7 +73,7 @@ export class SimDatabase {
   loads = 0;
   wallOffsetMs = 0;
 
-  constructor(time: FakeTime) {
+  constructor(time: VirtualTime) {
     this.#time = time;
   }
 

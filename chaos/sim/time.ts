@@ -1,5 +1,5 @@
 /**
- * Clock and Timers that stand still until a test moves them. Deterministic: timers fire in order of their
+ * Clock and Timers that stand still until they are moved. Deterministic: timers fire in order of their
  * moment, those of one moment in the order they were armed, and `turnEnd` callbacks after each of them.
  */
 import type { Clock, TimerHandle, Timers } from '../../src/platform/clock.ts';
@@ -11,7 +11,7 @@ interface Armed {
   readonly callback: () => void;
 }
 
-export class FakeTime implements Clock, Timers {
+export class VirtualTime implements Clock, Timers {
   #nowMs: number;
   readonly #wallOffsetMs: number;
   #suspendedMs = 0;

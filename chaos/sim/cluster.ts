@@ -13,53 +13,19 @@ import { slotOf } from '../../src/cluster/slot.ts';
 import { matchesGlob } from '../../src/config/glob.ts';
 import { createPrepare } from '../../src/commands/prepare.ts';
 import type { Platform } from '../../src/platform/platform.ts';
-import type { LegacyAnswer, LegacySource } from '../../src/storage/legacy/source.ts';
 import { Evictor } from '../../src/storage/memory/eviction.ts';
 import { Keyspace } from '../../src/storage/memory/keyspace.ts';
-import { FakeTime } from './fake-time.ts';
-import { SimDatabase } from './sim-database.ts';
-import { Host, QuietLog, SeededRandom } from './sim-machine.ts';
-import { SimNetwork } from './sim-network.ts';
+import { SimClient } from './client.ts';
+import { SimDatabase } from './database.ts';
+import { LEGACY_PREFIX, SimLegacy } from './legacy.ts';
+import { QuietLog } from './log.ts';
+import { Host } from './machine.ts';
+import { SimNetwork } from './network.ts';
+import { SeededRandom } from './random.ts';
+import { VirtualTime } from './time.ts';
 
-export { QuietLog, SeededRandom } from './sim-machine.ts';
-
-/** Keys with this prefix have a legacy source; those with `none:` live in memory only. */
-export const LEGACY_PREFIX = 'legacy:';
+/** Keys with this prefix live in memory only. */
 export const NONE_PREFIX = 'none:';
-
-export class SimLegacy implements LegacySource {
-  readonly values = new Map<string, string>();
-  readonly #time: FakeTime;
-  fetches = 0;
-  /** Answers take this long, milliseconds. */
-  delayMs = 5;
-
-  constructor(time: FakeTime) {
-    this.#time = time;
-  }
-
-  covers(key: string): boolean {
-    return key.startsWith(LEGACY_PREFIX);
-  }
-
-  fetch(key: string): Promise<LegacyAnswer> {
-    this.fetches++;
-    const value = this.values.get(key);
-    const answer: LegacyAnswer =
-      value === undefined ? { kind: 'absent', ttlMs: 5_000 } : { kind: 'found', value, ttlMs: 0 };
-    return new Promise((resolve) => this.#time.after(this.delayMs, () => resolve(answer)));
-  }
-
-  stats(): [] {
-    return [];
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
-// ------------------------------------------------------------------ nodes and clients
 
 export interface SimOptions extends Partial<Omit<ClusterOptions, 'live'>> {
   readonly seed?: number;
@@ -92,45 +58,13 @@ export class SimNode {
   }
 }
 
-/** One client connection of a node: commands in order, replies in order. */
-export class SimClient {
-  readonly #sim: Sim;
-  readonly #node: SimNode;
-  readonly #order: object;
-  /** Replies in the order in which they came. */
-  readonly replies: string[] = [];
-
-  constructor(sim: Sim, node: SimNode) {
-    this.#sim = sim;
-    this.#node = node;
-    this.#order = node.cluster.openClient();
-  }
-
-  /** Sends a command; resolves with its reply on one line (`+OK`, `$1 x`, `-ERR ...`). */
-  send(...args: string[]): Promise<string> {
-    return new Promise((resolve, reject) => {
-      let answered = false;
-      const done = (reply: string): void => {
-        if (answered) return reject(new Error(`${args.join(' ')} was answered twice`));
-        answered = true;
-        const line = reply.trimEnd().replaceAll('\r\n', ' ');
-        this.replies.push(line);
-        resolve(line);
-      };
-      const prepared = this.#sim.prepare(args);
-      const reply = this.#node.cluster.submit({ prepared, order: this.#order, done });
-      if (reply !== undefined) done(reply);
-    });
-  }
-}
-
 /** Looking whether everything is settled costs more than a millisecond of virtual time. */
 const SETTLE_POLL_MS = 20;
 /** How often microtasks are let run after each step of time; more than any chain of awaits is long. */
 const MICROTASK_ROUNDS = 40;
 
 export class Sim {
-  readonly time: FakeTime;
+  readonly time: VirtualTime;
   readonly network: SimNetwork;
   readonly database: SimDatabase;
   readonly legacy: SimLegacy;
@@ -141,7 +75,7 @@ export class Sim {
 
   constructor(options: SimOptions = {}) {
     this.#options = options;
-    this.time = new FakeTime();
+    this.time = new VirtualTime();
     this.network = new SimNetwork(this.time);
     this.database = new SimDatabase(this.time);
     this.legacy = new SimLegacy(this.time);

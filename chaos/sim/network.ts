@@ -1,7 +1,7 @@
 /** A modelled network: bytes in order, with a delay; links that can be cut, slowed down and broken. */
 import type { Connection, ConnectionHandlers, Transport } from '../../src/platform/transport.ts';
-import type { FakeTime } from './fake-time.ts';
-import type { Host } from './sim-machine.ts';
+import type { VirtualTime } from './time.ts';
+import type { Host } from './machine.ts';
 
 /** Every message takes this long, over the network and to the database, milliseconds. */
 export const HOP_MS = 1;
@@ -90,7 +90,7 @@ class SimConnection implements Connection {
 }
 
 export class SimNetwork {
-  readonly #time: FakeTime;
+  readonly #time: VirtualTime;
   readonly #listeners = new Map<string, { host: Host; accept: (connection: Connection) => void }>();
   readonly #cuts = new Set<string>();
   readonly #delays = new Map<string, number>();
@@ -99,7 +99,7 @@ export class SimNetwork {
   readonly #held = new Map<string, (() => void)[]>();
   readonly #connections = new Set<SimConnection>();
 
-  constructor(time: FakeTime) {
+  constructor(time: VirtualTime) {
     this.#time = time;
   }
 

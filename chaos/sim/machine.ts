@@ -1,0 +1,65 @@
+/** The machine under a simulated node: it can stop, and be killed. */
+import type { TimerHandle, Timers } from '../../src/platform/clock.ts';
+import type { VirtualTime } from './time.ts';
+
+/** A machine. What happens to it while it is paused happens when it wakes; when it is dead, never. */
+export class Host {
+  readonly name: string;
+  readonly #time: VirtualTime;
+  #paused = false;
+  #waiting: (() => void)[] = [];
+  dead = false;
+
+  constructor(name: string, time: VirtualTime) {
+    this.name = name;
+    this.#time = time;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  run(callback: () => void): void {
+    if (this.dead) return;
+    if (this.#paused) this.#waiting.push(callback);
+    else callback();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  wake(): void {
+    this.#paused = false;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const callback of waiting) this.#time.after(0, () => this.run(callback));
+  }
+
+  get timers(): Timers {
+    const time = this.#time;
+    const armed = (
+      arm: (callback: () => void) => TimerHandle,
+      callback: () => void,
+    ): TimerHandle => {
+      let cancelled = false;
+      const handle = arm(() =>
+        this.run(() => {
+          if (!cancelled) callback();
+        }),
+      );
+      return {
+        cancel() {
+          cancelled = true;
+          handle.cancel();
+        },
+      };
+    };
+    return {
+      after: (delayMs, callback) => armed((fire) => time.after(delayMs, fire), callback),
+      every: (periodMs, callback) => armed((fire) => time.every(periodMs, fire), callback),
+      turnEnd: (callback) => time.turnEnd(() => this.run(callback)),
+      turnFlush: (callback) => time.turnFlush(() => this.run(callback)),
+    };
+  }
+}
