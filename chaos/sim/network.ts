@@ -32,6 +32,7 @@ class SimConnection implements Connection {
 
   handle(handlers: ConnectionHandlers): void {
     this.#handlers = handlers;
+    if (this.#inbox.length > 0) this.#network.carry(this.from, this.from, () => this.#drain());
   }
 
   write(data: string | Buffer): void {
@@ -56,9 +57,12 @@ class SimConnection implements Connection {
     this.#network.carry(this.from, this.from, () => this.#drain());
   }
 
+  /** What comes before anybody listens waits, as in a socket's buffer. */
   #drain(): void {
+    const handlers = this.#handlers;
+    if (handlers === null) return;
     while (!this.#paused && !this.#closed && this.#inbox.length > 0) {
-      this.#handlers?.onData(this.#inbox.shift()!);
+      handlers.onData(this.#inbox.shift()!);
     }
   }
 
@@ -118,7 +122,8 @@ export class SimNetwork {
       this.#cuts.delete(way);
       const held = this.#held.get(way) ?? [];
       this.#held.delete(way);
-      for (const deliver of held) this.#time.after(HOP_MS, deliver);
+      // On the way at once, so that nothing sent from now on overtakes them.
+      for (const carryAgain of held) carryAgain();
     }
   }
 
@@ -174,7 +179,11 @@ export class SimNetwork {
       },
       connect: ({ host: to, port, timeoutMs }) =>
         new Promise((resolve, reject) => {
-          const timer = host.timers.after(timeoutMs, () => reject(new Error('connect timed out')));
+          let abandoned = false;
+          const timer = host.timers.after(timeoutMs, () => {
+            abandoned = true;
+            reject(new Error('connect timed out'));
+          });
           const target = this.#listeners.get(`${to}:${port}`);
           if (target === undefined) {
             timer.cancel();
@@ -190,7 +199,8 @@ export class SimNetwork {
             target.accept(there);
             this.carry(target.host, host, () => {
               timer.cancel();
-              resolve(here);
+              if (abandoned) here.destroy();
+              else resolve(here);
             });
           });
         }),

@@ -176,6 +176,31 @@ describe('two nodes', () => {
     expect(seen).toEqual(['of view 2']);
   });
 
+  test.each([
+    [300, 1],
+    [1400, 1],
+    [1600, 3],
+    [3000, 3],
+    [10_000, 3],
+  ])(
+    'whose link is cut one way for %d ms have it again soon after, in order',
+    async (cutMs, events) => {
+      const world = await new World().meet();
+      const { a, b } = world;
+      const seen = b.echo();
+      world.network.cutOneWay('a', 'b');
+      a.ask(b, 'first');
+      await world.run(cutMs);
+      world.network.heal('a', 'b');
+      if (a.peer(b).up) a.ask(b, 'second');
+      await world.run(1000);
+      expect([a.peer(b).up, b.peer(a).up]).toEqual([true, true]);
+      // Up once, and down and up again only where the silence was too long.
+      expect([a.events.length, b.events.length]).toEqual([events, events]);
+      expect(seen).toEqual(events === 1 ? ['first', 'second'] : []);
+    },
+  );
+
   test('say that they leave on every way that answers take', async () => {
     const world = await new World().meet();
     const { a, b } = world;
