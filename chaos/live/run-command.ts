@@ -5,19 +5,17 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Milliseconds; then the program is killed and the promise rejects. */
   readonly timeoutMs: number;
-  /** For its standard input, which is empty otherwise. */
-  readonly input?: string;
 }
 
 export function runCommand(
   command: string,
   args: readonly string[],
-  { cwd, timeoutMs, input = '' }: RunOptions,
+  { cwd, timeoutMs }: RunOptions,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe'],
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
     });
@@ -26,9 +24,6 @@ export function runCommand(
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
     child.once('error', reject);
-    // A program that ends before it has read everything says so by its exit code.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(input);
     child.once('close', (code, signal) => {
       if (code === 0) return resolve(output);
       const how = signal ?? `exit code ${code}`;

@@ -10,6 +10,7 @@
 import { Cluster } from '../../src/cluster/cluster.ts';
 import type { ClusterOptions } from '../../src/cluster/cluster-node.ts';
 import { slotOf } from '../../src/cluster/slot.ts';
+import { isMoving } from '../../src/cluster/view.ts';
 import { matchesGlob } from '../../src/config/glob.ts';
 import { createPrepare } from '../../src/commands/prepare.ts';
 import type { Platform } from '../../src/platform/platform.ts';
@@ -94,7 +95,7 @@ export class Sim {
     const log = new QuietLog();
     const random = new SeededRandom(this.#random.below(2 ** 32));
     const platform: Platform = {
-      clock: host.clock,
+      clock: this.time,
       timers: host.timers,
       random,
       transport: this.network.transport(host),
@@ -167,9 +168,10 @@ export class Sim {
   #settled(names: readonly string[]): boolean {
     const lives = names.map((name) => this.nodes.get(name)!);
     if (!lives.every((node) => node.ready)) return false;
-    const epochs = new Set(lives.map((node) => node.cluster.epoch));
-    const coming = this.database.views.at(-1)?.settled.length ?? 0;
-    return epochs.size === 1 && coming === names.length;
+    const newest = this.database.views.at(-1);
+    if (newest === undefined || isMoving(newest)) return false;
+    const known = lives.every(({ cluster }) => cluster.epoch === newest.epoch);
+    return known && newest.settled.length === names.length;
   }
 
   /** kill -9. */

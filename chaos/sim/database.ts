@@ -43,9 +43,6 @@ interface HeldBatch {
   run(): void;
 }
 
-/** What a session is for: some trouble befalls one of a node's sessions only. */
-export type SessionRole = 'lane' | 'lease' | 'control' | 'loads';
-
 const keyOf = (ref: NodeRef): string => `${ref.node}/${ref.incarnation}`;
 const isOlder = (a: { epoch: number; seq: number }, b: { epoch: number; seq: number }): boolean =>
   a.epoch !== b.epoch ? a.epoch < b.epoch : a.seq < b.seq;
@@ -75,10 +72,6 @@ export class SimDatabase {
   /** Queries of rows by key that were answered. */
   loads = 0;
   wallOffsetMs = 0;
-  /** By how much the database's clock looks wrong to a node, milliseconds; 0 for those not named. */
-  readonly clockErrorMs = new Map<string, number>();
-  readonly #cutSessions = new Set<string>();
-  readonly #heldAnswers = new Map<string, (() => void)[]>();
 
   constructor(time: VirtualTime) {
     this.#time = time;
@@ -130,45 +123,15 @@ export class SimDatabase {
     for (const lose of [...(this.#laneSessions.get(node) ?? [])]) lose('the connection broke');
   }
 
-  /** Sessions of this role get no answer for this node, while its other sessions go on. */
-  cutSession(node: string, role: SessionRole): void {
-    this.#cutSessions.add(`${node} ${role}`);
-  }
-
-  healSession(node: string, role: SessionRole): void {
-    this.#cutSessions.delete(`${node} ${role}`);
-  }
-
-  /** Statements of this role run, and their answers stay on the way until `releaseAnswers`. */
-  holdAnswers(node: string, role: SessionRole): void {
-    this.#heldAnswers.set(`${node} ${role}`, []);
-  }
-
-  /** How many answers of this role are on the way to the node. */
-  heldAnswers(node: string, role: SessionRole): number {
-    return this.#heldAnswers.get(`${node} ${role}`)?.length ?? 0;
-  }
-
-  releaseAnswers(node: string, role: SessionRole): void {
-    const held = this.#heldAnswers.get(`${node} ${role}`) ?? [];
-    this.#heldAnswers.delete(`${node} ${role}`);
-    for (const answer of held) answer();
-  }
-
-  /** A crash that loses the last renewals of everybody: counters stand lower than before. */
-  loseRenewals(count: number): void {
-    for (const lease of this.#leases.values()) lease.counter = Math.max(0, lease.counter - count);
-  }
-
   store(host: Host): Store {
-    const call = <T>(role: SessionRole, statement: () => T): Promise<T> =>
-      this.#call(host, role, 'unavailable', statement);
+    const call = <T>(lost: 'unavailable' | 'unknown', statement: () => T): Promise<T> =>
+      this.#call(host, lost, statement);
     return {
-      prepare: () => call('control', () => ({ clusterId: 'sim', serverVersion: '15.0' })),
-      register: (member) => call('control', () => this.#register(member)),
+      prepare: () => call('unavailable', () => ({ clusterId: 'sim', serverVersion: '15.0' })),
+      register: (member) => call('unavailable', () => this.#register(member)),
       openLane: (self) => this.#openLane(host, self),
-      openLease: (self) => call('lease', () => this.#leaseSession(host, self)),
-      openControl: () => call('control', () => this.#controlSession(host)),
+      openLease: (self) => call('unavailable', () => this.#leaseSession(host, self)),
+      openControl: () => call('unavailable', () => this.#controlSession(host)),
       loads: () => this.#loadPool(host),
       sweep: () => Promise.resolve(0),
       close: () => Promise.resolve(),
@@ -176,25 +139,16 @@ export class SimDatabase {
   }
 
   /** A statement: it arrives, runs in one instant, and its answer comes back. */
-  #call<T>(
-    host: Host,
-    role: SessionRole,
-    lost: 'unavailable' | 'unknown',
-    statement: () => T,
-  ): Promise<T> {
+  #call<T>(host: Host, lost: 'unavailable' | 'unknown', statement: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       const answer = (settle: () => void, afterMs: number): void => {
-        const deliver = (): void => void this.#time.after(afterMs, () => host.run(settle));
-        const held = this.#heldAnswers.get(`${host.name} ${role}`);
-        if (held === undefined) deliver();
-        else held.push(deliver);
+        this.#time.after(afterMs, () => host.run(settle));
       };
       this.#time.after(HOP_MS, () => {
         if (host.dead) return;
-        if (this.#isOutOfReach(host, role)) {
+        if (this.down || this.unreachableFor.has(host.name)) {
           const error = new StoreError(lost, 'the database does not answer');
-          this.#time.after(ANSWER_TIMEOUT_MS, () => host.run(() => reject(error)));
-          return;
+          return answer(() => reject(error), ANSWER_TIMEOUT_MS);
         }
         try {
           const result = statement();
@@ -205,14 +159,6 @@ export class SimDatabase {
         }
       });
     });
-  }
-
-  #isOutOfReach(host: Host, role: SessionRole): boolean {
-    return (
-      this.down ||
-      this.unreachableFor.has(host.name) ||
-      this.#cutSessions.has(`${host.name} ${role}`)
-    );
   }
 
   #register(member: Member): void {
@@ -228,7 +174,7 @@ export class SimDatabase {
   // ---------------------------------------------------------------- lanes
 
   async #openLane(host: Host, self: NodeRef): Promise<LaneSession> {
-    const opened = await this.#call(host, 'lane', 'unavailable', () => {
+    const opened = await this.#call(host, 'unavailable', () => {
       const lane = this.#lanes.get(keyOf(self));
       if (lane === undefined) throw new StoreError('fenced', 'this incarnation has no lane');
       lane.generation++;
@@ -277,7 +223,7 @@ export class SimDatabase {
         };
         this.#time.after(HOP_MS, () => {
           if (host.dead || ended) return;
-          if (this.#isOutOfReach(host, 'lane')) {
+          if (this.down || this.unreachableFor.has(host.name)) {
             this.#time.after(ANSWER_TIMEOUT_MS, () => lose('the database does not answer'));
             return;
           }
@@ -354,7 +300,7 @@ export class SimDatabase {
   #leaseSession(host: Host, self: NodeRef): LeaseSession {
     return {
       renew: () =>
-        this.#call(host, 'lease', 'unavailable', () => {
+        this.#call(host, 'unavailable', () => {
           const lease = this.#leases.get(keyOf(self));
           if (lease === undefined || lease.givenUp)
             throw new StoreError('fenced', 'no lease any more');
@@ -367,14 +313,13 @@ export class SimDatabase {
               givenUp,
             }),
           );
-          const error = this.clockErrorMs.get(self.node) ?? 0;
-          const nowMs = this.#time.wallMs() + this.wallOffsetMs + error;
+          const nowMs = this.#time.wallMs() + this.wallOffsetMs;
           const newest = this.views.at(-1);
           const [epoch, viewId] = [newest?.epoch ?? 0, newest?.id ?? ''];
           return { counter: lease.counter, epoch, viewId, leases, nowMs };
         }),
       giveUp: () =>
-        this.#call(host, 'lease', 'unavailable', () => {
+        this.#call(host, 'unavailable', () => {
           const lease = this.#leases.get(keyOf(self));
           if (lease !== undefined) lease.givenUp = true;
         }),
@@ -385,10 +330,10 @@ export class SimDatabase {
   #controlSession(host: Host): ControlSession {
     return {
       viewsAfter: (epoch) =>
-        this.#call(host, 'control', 'unavailable', () =>
+        this.#call(host, 'unavailable', () =>
           structuredClone(this.views.filter((view) => view.epoch > epoch)),
         ),
-      propose: (proposal) => this.#call(host, 'control', 'unknown', () => this.propose(proposal)),
+      propose: (proposal) => this.#call(host, 'unknown', () => this.propose(proposal)),
       close: () => Promise.resolve(),
     };
   }
@@ -405,7 +350,8 @@ export class SimDatabase {
     }
     const gone = new Set([...removals.map(({ ref }) => keyOf(ref))]);
     const removed = new Set(view.removed.map(keyOf));
-    const members = [...view.settled, ...view.coming].map(keyOf).filter((key) => !removed.has(key));
+    const listed = [...view.settled, ...view.coming, ...view.leaving];
+    const members = listed.map(keyOf).filter((key) => !removed.has(key));
     for (const key of members) {
       if (!this.#lanes.has(key) || !this.#leases.has(key) || gone.has(key)) {
         throw new StoreError('conflict', 'a member has no lane or no lease');
@@ -423,8 +369,7 @@ export class SimDatabase {
   // ---------------------------------------------------------------- reads
 
   #loadPool(host: Host): LoadPool {
-    const call = <T>(statement: () => T): Promise<T> =>
-      this.#call(host, 'loads', 'unavailable', statement);
+    const call = <T>(statement: () => T): Promise<T> => this.#call(host, 'unavailable', statement);
     const rows = (): Row[] =>
       [...this.#rows.values()].filter((row) => this.#aboveFloor(row)).sort(inOrder);
     const live = (row: Row, nowMs: number): boolean =>

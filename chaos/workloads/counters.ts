@@ -10,15 +10,6 @@ export const counters: Workload = {
     const startedAtMs = Date.now();
     const answer = await connection.run('INCR', key);
     const endedAtMs = Date.now();
-    history.add({
-      client,
-      kind: 'incr',
-      key,
-      value: '',
-      startedAtMs,
-      endedAtMs,
-      ...answer,
-      reply: String(answer.reply),
-    });
+    history.add({ client, kind: 'incr', key, value: '', startedAtMs, endedAtMs, ...answer });
   },
 };

@@ -10,15 +10,6 @@ export const uniqueValues: Workload = {
     const value = `${client}-${step}`;
     const startedAtMs = Date.now();
     const answer = await connection.run('SET', key, value);
-    history.add({
-      client,
-      kind: 'set',
-      key,
-      value,
-      startedAtMs,
-      endedAtMs: Date.now(),
-      ...answer,
-      reply: String(answer.reply),
-    });
+    history.add({ client, kind: 'set', key, value, startedAtMs, endedAtMs: Date.now(), ...answer });
   },
 };

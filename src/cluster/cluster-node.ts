@@ -29,6 +29,7 @@ import { Rpc } from './rpc.ts';
 import { hostRun, readRunReply } from './runs.ts';
 import { SLOT_COUNT } from './slot.ts';
 import { SlotTable } from './slots.ts';
+import { Succession } from './succession.ts';
 import { ClusterTime } from './time.ts';
 import { Transactions } from './transaction.ts';
 import { Upkeep } from './upkeep.ts';
@@ -78,6 +79,8 @@ export interface ClusterNodeEnv {
   readonly prepare: Prepare;
   policyOf(key: string): KeyPolicy;
   matches(pattern: string, key: string): boolean;
+  /** The node was told to leave in an earlier life: it takes no data any more. */
+  readonly asGuest: boolean;
   /** A fresh memory, and what evicts from it. */
   createKeyspace(nowMs: () => number): { keyspace: Keyspace; evictor: Evictor };
   onExpelled(reason: string): void;
@@ -229,11 +232,14 @@ export class ClusterNode {
     this.engine.operations.peers = this.peers;
     const withPeers = { ...shared, engine: this.engine, peers: this.peers };
     this.#transactions = new Transactions(withPeers);
+    const { operations } = this.engine;
+    operations.succession = new Succession({ ...withPeers, operations });
     this.membership = new Membership({
       ...shared,
       store: env.store,
       times: { leaseMs: options.leaseMs, marginMs: options.leaseMarginMs },
       replicas: options.replicas,
+      asGuest: env.asGuest,
       adopt: (view) => this.#adopt(view),
       onLease: () => this.engine.retryParked(),
       onExpelled: (reason) => env.onExpelled(reason),
@@ -285,9 +291,20 @@ export class ClusterNode {
     return this.lease.valid || this.outage.readsWithoutLease();
   }
 
-  /** It is a member whose list is settled. */
+  /** It has all that it is to have: its list is settled, or it is one of those that only forward. */
   get settled(): boolean {
-    return this.#view !== null && hasRef(living(this.#view), this.self);
+    const view = this.#view;
+    return view !== null && (hasRef(living(view), this.self) || hasRef(view.leaving, this.self));
+  }
+
+  /** It was told to leave. */
+  get leaving(): boolean {
+    return this.#view !== null && hasRef(this.#view.leaving, this.self);
+  }
+
+  /** It owns no slot and learns none: nothing is lost when it stops. */
+  get holdsNothing(): boolean {
+    return this.#view !== null && !this.slots.holdsAny;
   }
 
   /** Members that are primary of some slot. */

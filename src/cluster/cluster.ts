@@ -14,9 +14,9 @@ import { ClusterNode, type ClusterNodeEnv } from './cluster-node.ts';
 import type { ScanRequest } from './gather.ts';
 import { type ClientCall, Order } from './router.ts';
 import { SLOT_COUNT, slotOf } from './slot.ts';
-import { hasRef, living, participants, refKey, sameRef } from './view.ts';
+import { hasRef, living, participants, refKey, sameRef, type Wish } from './view.ts';
 
-export interface ClusterEnv extends Omit<ClusterNodeEnv, 'onExpelled' | 'loads'> {
+export interface ClusterEnv extends Omit<ClusterNodeEnv, 'onExpelled' | 'loads' | 'asGuest'> {
   /** This node, without the ports, which are known when they are bound, and the life's incarnation. */
   readonly node: Omit<Member, 'incarnation' | 'port' | 'linkPort' | 'httpPort'>;
   readonly links: { readonly bind: string; readonly port: number };
@@ -32,7 +32,7 @@ export interface NodeSummary {
   readonly linkPort: number;
   readonly self: boolean;
   readonly connected: boolean;
-  readonly state: 'member' | 'joining' | 'removed';
+  readonly state: 'member' | 'joining' | 'leaving' | 'removed';
 }
 
 export interface RangeSummary {
@@ -42,9 +42,12 @@ export interface RangeSummary {
 }
 
 const RESTART_MS = 200;
+/** How often a leaving node looks whether everything is handed over, milliseconds. */
+const LEAVE_POLL_MS = 50;
 /** How often an unchanged trouble is logged again, milliseconds. */
 const SAY_AGAIN_MS = 30_000;
 const JOINING = 'Ringfence is joining the cluster';
+const UNSEATED = 'joining: not yet in a view';
 
 export class Cluster {
   readonly #env: ClusterEnv;
@@ -54,6 +57,8 @@ export class Cluster {
   #clusterId = '';
   #ports = { port: 0, linkPort: 0, httpPort: 0 };
   #stopped = false;
+  /** Told to leave: its later lives take no data either. */
+  #asGuest = false;
   /** Why there is no life at the moment, for people. */
   #trouble = 'starting';
   #sayAgainMs = 0;
@@ -101,6 +106,28 @@ export class Cluster {
     await this.#env.store.close();
   }
 
+  /**
+   * Planned leave of this node. Everything it has is copied to the next owners first, and no request
+   * fails; resolves when the node holds nothing any more. It then goes on bringing its clients' commands
+   * to the others until `stop`, and takes no data however long that is. Rejects with a StoreError when
+   * the cluster cannot be told (try again), or when no other node would be left.
+   */
+  async leave(): Promise<void> {
+    await this.grant({ kind: 'leave', node: this.#env.node.node });
+    this.#asGuest = true;
+    while (this.#life?.holdsNothing !== true) {
+      if (this.#stopped) throw new StoreError('unavailable', 'stopped before all was handed over');
+      await sleep(this.#env.platform.timers, LEAVE_POLL_MS);
+    }
+  }
+
+  /** Makes what an operator asks for part of a view; see `Membership.grant`. */
+  async grant(wish: Wish): Promise<void> {
+    const life = this.#life;
+    if (life === null) throw new StoreError('unavailable', this.#trouble);
+    await life.membership.grant(wish);
+  }
+
   /** Begins nothing any more; resolves when what was under way has ended, or after `timeoutMs`. */
   async drain(timeoutMs: number): Promise<void> {
     await this.#life?.drain(timeoutMs);
@@ -138,8 +165,16 @@ export class Cluster {
         expelled = resolve;
       });
       const self = this.#member(this.#env.platform.random.id());
-      const life = new ClusterNode(
-        { ...this.#env, loads, onExpelled: (reason) => expelled(reason) },
+      const life: ClusterNode = new ClusterNode(
+        {
+          ...this.#env,
+          loads,
+          asGuest: this.#asGuest,
+          onExpelled: (reason) => {
+            this.#asGuest ||= life.leaving;
+            expelled(reason);
+          },
+        },
         self,
         this.#clusterId,
       );
@@ -191,8 +226,9 @@ export class Cluster {
     return this.#life?.epoch ?? 0;
   }
 
+  /** This node answers for every slot, by itself or by asking the primary. */
   get healthy(): boolean {
-    return this.problems().blocking.length === 0;
+    return this.#disorders().length === 0;
   }
 
   nowMs(): number {
@@ -277,27 +313,39 @@ export class Cluster {
    */
   problems(): { blocking: string[]; others: string[] } {
     const life = this.#life;
-    if (life === null) return { blocking: [this.#trouble], others: [] };
-    const { view, membership } = life;
-    if (view === null || !hasRef(participants(view), life.self)) {
-      return { blocking: ['joining: not yet in a view'], others: [] };
-    }
-    const blocking: string[] = [];
-    if (!life.settled) blocking.push(`joining: being filled, ${life.learning} slots to go`);
-    if (!life.lease.valid) {
-      const why = membership.storeUnreachable ? 'the database is not reachable' : 'being renewed';
-      const reads = life.outage.readsWithoutLease() ? 'reads of cached keys only' : 'nothing';
-      blocking.push(`no lease: ${why}; serving ${reads}`);
-    }
-    if (life.engine.lane.down)
-      blocking.push('no lane: writes are refused until the database is back');
-    if (!life.slots.allActive) blocking.push('some slots wait for the nodes that held them before');
-    const others = living(view).filter((member) => !sameRef(member, life.self));
+    const blocking = this.#disorders();
+    if (life?.view === null || life === null || blocking.includes(UNSEATED))
+      return { blocking, others: [] };
+    if (life.leaving) blocking.push(this.#leavingText(life));
+    const others = living(life.view).filter((member) => !sameRef(member, life.self));
     const missing = others.filter((member) => life.peers.get(member)?.up !== true);
     const links = missing.map((member) => `no link to ${member.node}`);
     if (missing.length * 2 > others.length && missing.length > 1)
       return { blocking: [...blocking, ...links], others: [] };
     return { blocking, others: links };
+  }
+
+  /** Why this node cannot answer everything at the moment. */
+  #disorders(): string[] {
+    const life = this.#life;
+    if (life === null) return [this.#trouble];
+    const { view, membership } = life;
+    if (view === null || !hasRef(participants(view), life.self)) return [UNSEATED];
+    const found: string[] = [];
+    if (!life.settled) found.push(`joining: being filled, ${life.learning} slots to go`);
+    if (!life.lease.valid) {
+      const why = membership.storeUnreachable ? 'the database is not reachable' : 'being renewed';
+      const reads = life.outage.readsWithoutLease() ? 'reads of cached keys only' : 'nothing';
+      found.push(`no lease: ${why}; serving ${reads}`);
+    }
+    if (life.engine.lane.down) found.push('no lane: writes are refused until the database is back');
+    if (!life.slots.allActive) found.push('some slots wait for the nodes that held them before');
+    return found;
+  }
+
+  #leavingText(life: ClusterNode): string {
+    if (life.holdsNothing) return 'leaving: all handed over; it only forwards, and may be stopped';
+    return 'leaving: its slots are being handed over';
   }
 
   #member(incarnation: string): Member {
@@ -310,6 +358,7 @@ export class Cluster {
     const view = life?.view ?? null;
     let state: NodeSummary['state'] = 'joining';
     if (view !== null && hasRef(view.removed, member)) state = 'removed';
+    else if (view !== null && hasRef(view.leaving, member)) state = 'leaving';
     else if (view !== null && hasRef(view.settled, member)) state = 'member';
     return {
       clusterId: this.#env.clusterIdOf(member.node),

@@ -13,7 +13,7 @@
  */
 import type { Logger } from '../platform/logger.ts';
 import type { Platform } from '../platform/platform.ts';
-import type { TimerHandle } from '../platform/clock.ts';
+import { sleep, type TimerHandle } from '../platform/clock.ts';
 import {
   type ControlSession,
   type LeaseSession,
@@ -26,7 +26,16 @@ import {
 } from '../storage/postgres/store.ts';
 import type { Lease } from './lease.ts';
 import type { ClusterTime } from './time.ts';
-import { hasRef, isMoving, nextView, participants, refKey, sameRef } from './view.ts';
+import {
+  hasRef,
+  isGranted,
+  isMoving,
+  nextView,
+  participants,
+  refKey,
+  sameRef,
+  type Wish,
+} from './view.ts';
 
 export interface MembershipTimes {
   readonly leaseMs: number;
@@ -42,6 +51,8 @@ export interface MembershipEnv {
   readonly time: ClusterTime;
   readonly times: MembershipTimes;
   readonly replicas: number;
+  /** This node was told to leave in an earlier life: it joins as one that only forwards. */
+  readonly asGuest: boolean;
   /** Takes over the next view; they come in order, without gaps. */
   adopt(view: View): void;
   /** The lease runs (again). */
@@ -63,6 +74,9 @@ interface Observation {
 }
 
 const REOPEN_MS = 100;
+/** How long a wish may take to become a view, and the pause between attempts, milliseconds. */
+const GRANT_WITHIN_MS = 10_000;
+const GRANT_RETRY_MS = 50;
 
 export class Membership {
   readonly #env: MembershipEnv;
@@ -75,7 +89,8 @@ export class Membership {
   #last: Renewal | null = null;
   #timer: TimerHandle | null = null;
   #renewing = false;
-  #planning = false;
+  /** A proposal under way; one at a time. */
+  #proposing: Promise<void> | null = null;
   #catchingUp: Promise<void> | null = null;
   #stopped = false;
   /** The last attempt to renew failed because the database could not be asked. */
@@ -159,15 +174,55 @@ export class Membership {
 
   /** Looks whether a new view is called for. Called after every renewal, and when a learner is full. */
   async plan(): Promise<void> {
-    if (this.#planning || this.#stopped || !this.#env.lease.valid || this.#last === null) return;
-    this.#planning = true;
+    if (this.#proposing !== null || !this.#mayPropose) return;
     try {
-      await this.#propose();
+      await this.#proposeAlone(null);
     } catch (error) {
       this.#onProposalFailed(error);
-    } finally {
-      this.#planning = false;
     }
+  }
+
+  /**
+   * Makes what an operator asks for part of a view, and returns the first view seen in which it is. The
+   * hand-over that follows is not waited for. Other nodes may propose at the same time, and the answer
+   * of the database may be lost; since a wish names an end, it is then looked up and tried again.
+   * Rejects with a StoreError: 'rejected', no view can have it; 'conflict', it is not part of a view;
+   * anything else, it may or may not become part of one.
+   */
+  async grant(wish: Wish): Promise<View> {
+    const { clock, timers } = this.#env.platform;
+    const deadlineMs = clock.monotonicMs() + GRANT_WITHIN_MS;
+    let sureOfNothing = false;
+    for (;;) {
+      if (this.#view !== null && isGranted(this.#view, wish)) return this.#view;
+      if (!this.#mayPropose) {
+        const kind = sureOfNothing ? 'unknown' : 'conflict';
+        throw new StoreError(kind, 'this node has no lease, so it cannot change the cluster');
+      }
+      try {
+        while (this.#proposing !== null) await this.#proposing.catch(() => undefined);
+        await this.#proposeAlone(wish);
+      } catch (error) {
+        const kind = error instanceof StoreError ? error.kind : 'unknown';
+        if (kind === 'rejected' || clock.monotonicMs() >= deadlineMs) throw error;
+        if (kind !== 'conflict') sureOfNothing = true;
+        this.#onProposalFailed(error);
+        await sleep(timers, GRANT_RETRY_MS);
+        await this.catchUp();
+      }
+    }
+  }
+
+  get #mayPropose(): boolean {
+    return !this.#stopped && this.#env.lease.valid && this.#last !== null;
+  }
+
+  async #proposeAlone(wish: Wish | null): Promise<void> {
+    const proposing = this.#propose(wish).finally(() => {
+      this.#proposing = null;
+    });
+    this.#proposing = proposing;
+    await proposing;
   }
 
   get #epoch(): number {
@@ -303,21 +358,32 @@ export class Membership {
 
   // ---------------------------------------------------------------- proposing
 
-  async #propose(): Promise<void> {
-    const { self, replicas, platform, log } = this.#env;
+  async #propose(wish: Wish | null): Promise<void> {
+    const { self, replicas, platform, log, asGuest } = this.#env;
     const view = this.#view;
     const remove = view === null ? [] : this.#dead(view);
     const change = {
       remove,
       add: this.#mayJoin(view, remove) ? self : null,
+      asGuest,
       settle: view !== null && remove.length === 0 && isMoving(view) && this.#env.allFilled(),
+      wish,
     };
     const next = nextView(view, change, { id: platform.random.id(), replicas });
-    if (next === null) return;
+    if (next === null) {
+      if (wish === null || (view !== null && isGranted(view, wish))) return;
+      throw new StoreError('rejected', 'no node would be left to hold the data');
+    }
     const removals = remove.map((ref) => ({ ref, counter: this.#counterOf(ref) }));
     await this.#onControl((control) => control.propose({ view: next, removals }));
     log.info(
-      { epoch: next.epoch, removed: remove.map(refKey), members: next.coming.map(refKey) },
+      {
+        epoch: next.epoch,
+        removed: remove.map(refKey),
+        members: next.coming.map(refKey),
+        leaving: next.leaving.map(refKey),
+        replicas: next.comingReplicas,
+      },
       'view proposed',
     );
     if (this.#stopped) return;
@@ -359,7 +425,7 @@ export class Membership {
   #mayJoin(view: View | null, remove: readonly NodeRef[]): boolean {
     const { self } = this.#env;
     if (view === null) return true;
-    if (hasRef(view.coming, self)) return false;
+    if (hasRef(participants(view), self)) return false;
     const staying = participants(view).filter((member) => !hasRef(remove, member));
     if (staying.some((member) => member.node === self.node)) return false;
     return staying.every((member) => this.#env.isLinked(member));

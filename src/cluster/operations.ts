@@ -24,6 +24,7 @@ import type { Peers } from './peers.ts';
 import { type Replica, UNSETTLED } from './replica.ts';
 import { SLOT_COUNT } from './slot.ts';
 import type { SlotTable } from './slots.ts';
+import type { Succession } from './succession.ts';
 import { type Group, hasRef, refKey, sameRef } from './view.ts';
 
 export interface OperationsEnv {
@@ -44,6 +45,7 @@ export class Operations {
   lane!: Lane;
   loader!: Loader;
   peers!: Peers;
+  succession!: Succession;
   /** Told of every change while a scan of the table runs: see `warm-up.ts`. */
   onChange: ((slot: number, db: number, key: string) => void) | null = null;
   readonly #pending = new OpTable();
@@ -310,7 +312,10 @@ export class Operations {
     slots.changes[slot]!++;
   }
 
-  /** Sends this node's state of `none` keys to all owners, so that all have the same for ever. */
+  /**
+   * Sends this node's state of `none` keys to all owners, so that all have the same for ever. It is no
+   * change, so the versions stay (`succession.ts` compares them).
+   */
   settle(places: readonly KeyPlace[], then: (outcome: OpOutcome) => void = nothing): void {
     const effects: Effect[] = [];
     for (const { slot, db, key } of places) {
@@ -318,20 +323,12 @@ export class Operations {
       const value = entry?.value ?? null;
       const expiresAtMs = value === null ? 0 : entry!.expiresAtMs;
       const kind = value === null ? 'delete' : 'put';
-      effects.push({
-        kind,
-        slot,
-        db,
-        key,
-        value,
-        expiresAtMs,
-        persistent: false,
-        epoch: 0,
-        seq: 0,
-      });
+      const { epoch = 0, seq = 0 } = entry ?? {};
+      const place = { slot, db, key, epoch, seq };
+      effects.push({ kind, ...place, value, expiresAtMs, persistent: false });
     }
     const slots = [...new Set(effects.map(({ slot }) => slot))];
-    this.begin({ effects, slots, deadlineMs: Infinity, settle: then });
+    this.begin({ effects, slots, deadlineMs: Infinity, toStore: false, settle: then });
   }
 
   /** A change that no client asked for: expiry, eviction of a `none` key, a value from the legacy source. */
@@ -497,13 +494,15 @@ export class Operations {
   /** The next view begins, after the slot table has changed. */
   beginView(unsettled: readonly Op[]): void {
     const { slots, replica } = this.#env;
+    const moved: Op[] = [];
     for (const op of unsettled) {
       // Its effects are in this node's memory; if this node is still primary they win, and the client
       // is told when all owners have them.
       const still = op.effects.every(({ slot }) => slots.isPrimary(slot));
       if (still) this.settle(op.effects, (outcome) => op.finish(outcome));
-      else op.finish({ kind: 'unknown' });
+      else moved.push(op);
     }
+    if (moved.length > 0) this.succession.ask(moved);
     const own = replica.unsettledOf((slot) => slots.isPrimary(slot));
     if (own.length > 0) this.settle(own);
     // Only now: whoever is told may come back with the next command at once.

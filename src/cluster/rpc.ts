@@ -21,6 +21,7 @@ export const Method = {
   ScanSlots: 5,
   RandomKey: 6,
   Flush: 7,
+  Inherit: 8,
 } as const;
 export type Method = (typeof Method)[keyof typeof Method];
 

@@ -91,6 +91,11 @@ export class SlotTable {
     if (!complete) this.losses[slot]!++;
   }
 
+  /** This node owns or learns some slot. */
+  get holdsAny(): boolean {
+    return this.#roles.some((role) => (role & ~Role.Active) !== 0);
+  }
+
   /** Every slot this node is primary of is active. */
   get allActive(): boolean {
     return !this.#roles.some((role) => (role & PRIMARY_ACTIVE) === Role.Primary);

@@ -5,7 +5,13 @@
  *
  * A view has two lists. Owners of a slot are the first N of the *settled* list, less the removed: a
  * crash therefore never makes an empty newcomer an owner. Whoever the *coming* list adds to a slot is
- * its learner; when all learners are filled, the coming list becomes the settled one.
+ * its learner; when all learners are filled, the coming list becomes the settled one. Join, planned
+ * leave, replacement, other weights and another N are all a coming list that differs.
+ *
+ * **Why a node that leaves is still a participant.** Until the hand-over is settled it is an owner like
+ * any other. From then on it is none, but has to be told so before the next owners act: as a participant
+ * it counts among the holders that must confirm (`slots.ts`), and it can still bring its clients'
+ * commands to the new owners. When it stops, it takes nothing along.
  */
 import type { Member, NodeRef, View } from '../storage/postgres/store.ts';
 import { computeOwners } from './ring.ts';
@@ -38,17 +44,18 @@ export function living(view: View): Member[] {
   return view.settled.filter((member) => !hasRef(view.removed, member));
 }
 
-/** Everybody who takes part in a view: living settled members and coming ones. */
+/** Everybody who takes part in a view: living settled members, coming ones, and those who leave. */
 export function participants(view: View): Member[] {
   const members = living(view);
   for (const member of view.coming) if (!hasRef(members, member)) members.push(member);
+  for (const member of view.leaving) if (!hasRef(members, member)) members.push(member);
   return members;
 }
 
 /** Owners and learners of every slot under a view. Slots with the same lists share one Group object. */
 export function place(view: View): Placement {
   const settled = computeOwners(view.settled, view.replicas);
-  const coming = computeOwners(view.coming, view.replicas);
+  const coming = computeOwners(view.coming, view.comingReplicas);
   const groups = new Map<readonly Member[], Map<readonly Member[], Group>>();
   const placement = new Array<Group>(SLOT_COUNT);
   for (let slot = 0; slot < SLOT_COUNT; slot++) {
@@ -75,12 +82,36 @@ export function hasLearners(placement: Placement): boolean {
   return placement.some((group) => group.learners.length > 0);
 }
 
+/** What an operator asks for; one of them. Each names an end, not a step, so asking twice is harmless. */
+export type Wish =
+  /** The node hands over what it has and takes part no more. */
+  | { readonly kind: 'leave'; readonly node: string }
+  /** So many nodes hold each slot. */
+  | { readonly kind: 'replicas'; readonly replicas: number }
+  /** So many points of the node on the ring, in this life and in later ones. */
+  | { readonly kind: 'weight'; readonly node: string; readonly tokens: number };
+
 export interface Change {
   readonly remove: readonly NodeRef[];
   /** A node that joins, in the life that joins. */
   readonly add: Member | null;
+  /** It was told to leave in an earlier life: it joins to forward commands, and takes no data. */
+  readonly asGuest?: boolean;
   /** All learners of the present view are filled. */
   readonly settle: boolean;
+  readonly wish?: Wish | null;
+}
+
+/** True when nothing is left to be done for the wish but the hand-over. */
+export function isGranted(view: View, wish: Wish): boolean {
+  switch (wish.kind) {
+    case 'leave':
+      return !view.coming.some(({ node }) => node === wish.node);
+    case 'replicas':
+      return view.comingReplicas === wish.replicas;
+    case 'weight':
+      return view.weights[wish.node] === wish.tokens;
+  }
 }
 
 /**
@@ -92,40 +123,85 @@ export function nextView(
   change: Change,
   fresh: { id: string; replicas: number },
 ): View | null {
-  if (view === null) {
-    if (change.add === null) return null;
-    return { epoch: 1, ...fresh, settled: [change.add], removed: [], coming: [change.add] };
-  }
+  if (view === null) return change.add === null ? null : firstView(change.add, fresh);
   const gone = (ref: NodeRef): boolean => hasRef(change.remove, ref);
-  const coming = view.coming.filter((member) => !gone(member));
-  if (change.add !== null && !hasRef(coming, change.add)) coming.push(change.add);
-  coming.sort((a, b) => (a.node < b.node ? -1 : 1));
   // What is filled are the learners of the present view: whoever joins with this change is not among them.
   const settled = change.settle ? view.coming : view.settled;
   const removedBefore = change.settle ? [] : view.removed;
-  const leaving = settled.filter((member) => !hasRef(removedBefore, member) && gone(member));
-  const removed = [...removedBefore, ...leaving];
-  const same = leaving.length === 0 && sameList(coming, view.coming);
-  if (same && !change.settle) return null;
-  if (coming.length === 0) return null;
+  const dead = settled.filter((member) => !hasRef(removedBefore, member) && gone(member));
   const candidate: View = {
     epoch: view.epoch + 1,
     id: fresh.id,
     // The founder's replication factor holds until somebody changes it on purpose.
-    replicas: view.replicas,
+    replicas: change.settle ? view.comingReplicas : view.replicas,
     settled,
-    removed,
-    coming,
+    removed: [...removedBefore, ...dead],
+    ...nextMembers(view, change),
+    comingReplicas: change.wish?.kind === 'replicas' ? change.wish.replicas : view.comingReplicas,
   };
+  if (candidate.coming.length === 0 || sameContent(view, candidate)) return null;
   const done = living(candidate).length === 0 || !hasLearners(place(candidate));
-  return done ? { ...candidate, settled: coming, removed: [] } : candidate;
+  if (!done) return candidate;
+  const { coming, comingReplicas } = candidate;
+  return { ...candidate, settled: coming, removed: [], replicas: comingReplicas };
 }
 
+function firstView(founder: Member, { id, replicas }: { id: string; replicas: number }): View {
+  const [settled, coming] = [[founder], [founder]];
+  const lists = { settled, removed: [], coming, leaving: [] };
+  return { epoch: 1, id, replicas, comingReplicas: replicas, ...lists, weights: {} };
+}
+
+/** Who is to hold data after the change, who leaves, and with which weights. */
+function nextMembers(view: View, change: Change): Pick<View, 'coming' | 'leaving' | 'weights'> {
+  const { remove, add, asGuest = false, wish = null } = change;
+  const stays = (ref: NodeRef): boolean => !hasRef(remove, ref);
+  const leaves = ({ node }: Member): boolean => wish?.kind === 'leave' && wish.node === node;
+  let coming = view.coming.filter((member) => stays(member) && !leaves(member));
+  let leaving = [
+    ...view.leaving.filter(stays),
+    ...view.coming.filter((m) => stays(m) && leaves(m)),
+  ];
+  if (add !== null && !hasRef([...coming, ...leaving], add)) (asGuest ? leaving : coming).push(add);
+  // Somebody must hold the data: when everybody else is gone, those who were to leave stay.
+  if (coming.length === 0) [coming, leaving] = [leaving, []];
+  const weights =
+    wish?.kind === 'weight' ? { ...view.weights, [wish.node]: wish.tokens } : view.weights;
+  coming = coming.map((member) => weighted(member, weights));
+  coming.sort((a, b) => (a.node < b.node ? -1 : 1));
+  return { coming, leaving, weights };
+}
+
+function weighted(member: Member, weights: View['weights']): Member {
+  const tokens = weights[member.node] ?? member.tokens;
+  return tokens === member.tokens ? member : { ...member, tokens };
+}
+
+/** The same members with the same weights. */
 function sameList(a: readonly Member[], b: readonly Member[]): boolean {
-  return a.length === b.length && a.every((member) => hasRef(b, member));
+  const isIn = (list: readonly Member[], { tokens, ...ref }: Member): boolean =>
+    list.some((other) => sameRef(other, ref) && other.tokens === tokens);
+  return a.length === b.length && a.every((member) => isIn(b, member));
+}
+
+function sameContent(a: View, b: View): boolean {
+  return (
+    a.replicas === b.replicas &&
+    a.comingReplicas === b.comingReplicas &&
+    a.removed.length === b.removed.length &&
+    a.leaving.length === b.leaving.length &&
+    // Weights are only ever added or changed by a wish.
+    Object.entries(b.weights).every(([node, tokens]) => a.weights[node] === tokens) &&
+    sameList(a.settled, b.settled) &&
+    sameList(a.coming, b.coming)
+  );
 }
 
 /** True when the coming list is not yet the settled one. */
 export function isMoving(view: View): boolean {
-  return view.removed.length > 0 || !sameList(view.settled, view.coming);
+  return (
+    view.removed.length > 0 ||
+    view.replicas !== view.comingReplicas ||
+    !sameList(view.settled, view.coming)
+  );
 }

@@ -93,7 +93,7 @@ export interface NodeInfo {
   readonly self: boolean;
   /** A link to it works (true for this node itself). */
   readonly connected: boolean;
-  readonly state: 'member' | 'joining' | 'removed';
+  readonly state: 'member' | 'joining' | 'leaving' | 'removed';
 }
 
 /** Slots `from`..`to` (inclusive) and their owners, primary first. */

@@ -16,7 +16,6 @@ import {
   databaseReady,
   databaseUrl,
   initialiseData,
-  onLoopback,
   spawnPostgres,
 } from './postgres.ts';
 import { preparePostgresHome } from './postgres-home.ts';
@@ -73,14 +72,14 @@ export class LocalCluster {
     const legacyUrl = this.#startLegacy(ports.legacy);
     let store = plan.store;
     if (typeof store !== 'string') {
-      const place = onLoopback(ports.postgres);
+      const port = ports.postgres;
       if (home === undefined) throw new Error('the home of the embedded server was prepared above');
       await initialiseData(home, this.#say);
       const server = this.#supervise('postgres', 'SIGINT', POSTGRES_STOP_WITHIN_MS, (log) =>
-        spawnPostgres(home, place, log),
+        spawnPostgres(home, port, log),
       );
-      await databaseReady(place, this.#say, () => this.#failure(server));
-      store = databaseUrl(place);
+      await databaseReady(port, this.#say, () => this.#failure(server));
+      store = databaseUrl(port);
     }
     const configFile = join(plan.dir, 'node.config.json');
     writeNodeConfigFile({ userFile: plan.configFile, target: configFile, legacyUrl });

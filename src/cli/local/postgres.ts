@@ -33,7 +33,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   synchronous_commit: 'on',
   full_page_writes: 'on',
 
-  // Only TCP: a socket file's path has a limit of about 100 bytes.
+  // Only this machine, only TCP: a socket file's path has a limit of about 100 bytes.
+  listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: '200',
 
@@ -52,23 +53,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   timezone: 'UTC',
 };
 
-/** Where a server listens, and how it is run there. */
-export interface ServerPlace {
-  readonly host: string;
-  readonly port: number;
-  /** More settings, or other values for the usual ones. */
-  readonly settings?: Readonly<Record<string, string>>;
-  /** A command in front of the program, which then has to change the user itself. */
-  readonly through?: readonly string[];
-}
-
-export function databaseUrl({ host, port }: ServerPlace): string {
-  return `postgres://${DATABASE_USER}@${host}:${port}/${DATABASE_NAME}`;
-}
-
-/** On this machine, for this machine alone. */
-export function onLoopback(port: number): ServerPlace {
-  return { host: '127.0.0.1', port };
+export function databaseUrl(port: number): string {
+  return `postgres://${DATABASE_USER}@127.0.0.1:${port}/${DATABASE_NAME}`;
 }
 
 /** Makes the data folder if there is none. Half-made ones are thrown away. */
@@ -145,15 +131,12 @@ export async function clearLeftovers(dataDir: string, say: (line: string) => voi
 /** Starts the server in a session of its own, so that Ctrl+C reaches only the one who stops it. */
 export function spawnPostgres(
   { programs, dataDir, user }: PostgresHome,
-  { host, port, settings, through = [] }: ServerPlace,
+  port: number,
   log: number,
 ): ChildProcess {
-  const all = { ...SETTINGS, listen_addresses: host, ...settings };
-  const flags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const server = [programs.postgres, '-D', dataDir, '-p', String(port), ...flags];
-  const [command = programs.postgres, ...args] = [...through, ...server];
-  return spawn(command, args, {
-    ...(through.length > 0 ? {} : user),
+  const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  return spawn(programs.postgres, ['-D', dataDir, '-p', String(port), ...settings], {
+    ...user,
     cwd: '/',
     detached: true,
     stdio: ['ignore', log, log],
@@ -166,7 +149,7 @@ export function spawnPostgres(
  * `failed` is asked between tries: its text, if any, ends the wait.
  */
 export async function databaseReady(
-  place: ServerPlace,
+  port: number,
   say: (line: string) => void,
   failed: () => string | undefined,
 ): Promise<void> {
@@ -176,13 +159,11 @@ export async function databaseReady(
     const problem = failed();
     if (problem !== undefined) throw new PlainError(problem);
     try {
-      return await ensureDatabase(place);
+      return await ensureDatabase(port);
     } catch (error) {
       const now = Date.now();
       if (now - startedAtMs > READY_WITHIN_MS) {
-        throw new PlainError(
-          `PostgreSQL does not answer on port ${place.port}: ${messageOf(error)}`,
-        );
+        throw new PlainError(`PostgreSQL does not answer on port ${port}: ${messageOf(error)}`);
       }
       if (now > nextWordAtMs) {
         say(`waiting for PostgreSQL: ${messageOf(error)}`);
@@ -193,9 +174,9 @@ export async function databaseReady(
   }
 }
 
-async function ensureDatabase({ host, port }: ServerPlace): Promise<void> {
+async function ensureDatabase(port: number): Promise<void> {
   const client = new pg.Client({
-    host,
+    host: '127.0.0.1',
     port,
     user: DATABASE_USER,
     database: 'postgres',

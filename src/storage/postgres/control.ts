@@ -13,7 +13,7 @@ import {
 /** A proposal waits for a batch of every lane, and for another proposal that may wait for the same. */
 const PROPOSE_WAITS = 10;
 
-type ViewContent = Pick<View, 'replicas' | 'settled' | 'removed' | 'coming'>;
+type ViewContent = Omit<View, 'epoch' | 'id'>;
 
 export async function openControl(context: StoreContext): Promise<ControlSession> {
   return new Control(context, await openSession(context, 'control', { statementTimeoutMs: 0 }));
@@ -71,12 +71,12 @@ class Control implements ControlSession {
   }
 }
 
-/** Everyone who may write under this view: the settled ones that are left, and those to come. */
+/** Everyone who takes part in this view: the settled ones that are left, those to come, those who leave. */
 function writersOf(view: View): NodeRef[] {
   const key = (ref: NodeRef): string => JSON.stringify([ref.node, ref.incarnation]);
   const removed = new Set(view.removed.map(key));
   const writers = new Map<string, NodeRef>();
-  for (const member of [...view.settled, ...view.coming]) {
+  for (const member of [...view.settled, ...view.coming, ...view.leaving]) {
     if (!removed.has(key(member))) writers.set(key(member), member);
   }
   return [...writers.values()];

@@ -82,6 +82,7 @@ export interface View {
   readonly epoch: number;
   /** Random; tells this view from another one of the same epoch in a database that lost history. */
   readonly id: string;
+  /** N of the settled list: how many nodes hold each slot. */
   readonly replicas: number;
   /** Owners come from this list (the first N on the ring), less `removed`. */
   readonly settled: readonly Member[];
@@ -89,6 +90,15 @@ export interface View {
   readonly removed: readonly NodeRef[];
   /** The list that becomes settled when its learners are filled; equal to the living settled ones when nothing is coming. */
   readonly coming: readonly Member[];
+  /** N of the coming list; becomes `replicas` together with it. */
+  readonly comingReplicas: number;
+  /**
+   * Nodes that were told to leave. They own what the settled list gives them until it is handed over;
+   * then nothing, and only forward commands until they stop. In no case do they learn.
+   */
+  readonly leaving: readonly Member[];
+  /** Ring points by node id, where a command has set them: they outlive the node's restarts. */
+  readonly weights: Readonly<Record<string, number>>;
 }
 
 export interface LeaseInfo extends NodeRef {

@@ -90,6 +90,9 @@ export function viewOf(epoch: number, members: readonly Member[], rest: Partial<
     settled: members,
     removed: [],
     coming: members,
+    comingReplicas: rest.replicas ?? 3,
+    leaving: [],
+    weights: {},
     ...rest,
   };
 }

@@ -8,5 +8,6 @@ export function member(node: string, fields: Partial<Member> = {}): Member {
 
 /** A view whose lists are equal. */
 export function settledView(epoch: number, members: readonly Member[], replicas = 3): View {
-  return { epoch, id: `view-${epoch}`, replicas, settled: members, removed: [], coming: members };
+  const lists = { settled: members, removed: [], coming: members, leaving: [] };
+  return { epoch, id: `view-${epoch}`, replicas, comingReplicas: replicas, ...lists, weights: {} };
 }

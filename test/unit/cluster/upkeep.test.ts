@@ -12,6 +12,7 @@ import type { LoadPool } from '../../../src/storage/postgres/store.ts';
 import { QuietLog } from '../../../chaos/sim/log.ts';
 import { SeededRandom } from '../../../chaos/sim/random.ts';
 import { VirtualTime } from '../../../chaos/sim/time.ts';
+import { settledView } from './members.ts';
 
 const SELF = { node: 'a', incarnation: '1' };
 
@@ -22,7 +23,7 @@ function setUp(maxmemory: number) {
   const keyspace = new Keyspace({ random, nowMs });
   const slots = new SlotTable(SELF);
   const member = { ...SELF, host: 'h', port: 1, linkPort: 2, httpPort: 3, zone: 'z', tokens: 8 };
-  slots.adopt({ epoch: 1, id: 'v', replicas: 1, settled: [member], removed: [], coming: [member] });
+  slots.adopt(settledView(1, [member], 1));
   const deleted: string[] = [];
   const engine = {
     operations: {

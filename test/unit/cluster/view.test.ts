@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   hasLearners,
   hasRef,
+  isGranted,
   living,
   nextView,
   participants,
@@ -85,6 +86,20 @@ describe('the next view', () => {
       remove: fc.subarray(all, { maxLength: 2 }),
       add: fc.option(fc.constantFrom(...all)),
       filled: fc.boolean(),
+      wish: fc.option(
+        fc.oneof(
+          fc.record({ kind: fc.constant('leave' as const), node: fc.constantFrom(...all) }),
+          fc.record({
+            kind: fc.constant('replicas' as const),
+            replicas: fc.integer({ min: 1, max: 4 }),
+          }),
+          fc.record({
+            kind: fc.constant('weight' as const),
+            node: fc.constantFrom(...all),
+            tokens: fc.integer({ min: 1, max: 16 }),
+          }),
+        ),
+      ),
     });
     fc.assert(
       fc.property(
@@ -97,7 +112,7 @@ describe('the next view', () => {
             fresh(replicas),
           );
           let life = 1;
-          for (const { remove, add, filled } of changes) {
+          for (const { remove, add, filled, wish } of changes) {
             const present: View = view!;
             const members = participants(present);
             const dead = members.filter(({ node }) => remove.includes(node));
@@ -106,7 +121,7 @@ describe('the next view', () => {
             const before = place(present);
             const next = nextView(
               present,
-              { remove: dead, add: newcomer, settle: filled },
+              { remove: dead, add: newcomer, settle: filled, wish },
               fresh(replicas),
             );
             if (next === null) continue;
@@ -126,8 +141,61 @@ describe('the next view', () => {
           }
         },
       ),
-      { numRuns: 12, seed: 5 },
+      { numRuns: 25, seed: 5 },
     );
+  });
+});
+
+describe('an operator who asks', () => {
+  const nobody = { remove: [], add: null, settle: false } as const;
+  const three = settledView(1, [a, b, c], 2);
+
+  test('for a leave gets the node out of the coming list, and keeps it as a participant', () => {
+    const wish = { kind: 'leave', node: 'b' } as const;
+    expect(isGranted(three, wish)).toBe(false);
+    const moving = nextView(three, { ...nobody, wish }, fresh())!;
+    expect(moving).toMatchObject({ settled: [a, b, c], coming: [a, c], leaving: [b] });
+    const settled = nextView(moving, { ...nobody, settle: true }, fresh())!;
+    expect(settled).toMatchObject({ settled: [a, c], coming: [a, c], leaving: [b] });
+    expect(participants(settled)).toEqual([a, c, b]);
+    expect(isGranted(settled, wish)).toBe(true);
+    const over = nextView(settled, { ...nobody, remove: [b] }, fresh())!;
+    expect(over).toMatchObject({ settled: [a, c], removed: [], coming: [a, c], leaving: [] });
+  });
+
+  test('for the leave of the only node gets nothing', () => {
+    const wish = { kind: 'leave', node: 'a' } as const;
+    expect(nextView(settledView(1, [a]), { ...nobody, wish }, fresh())).toBeNull();
+  });
+
+  test('for more replicas has them learned first, for fewer at once', () => {
+    const more = nextView(three, { ...nobody, wish: { kind: 'replicas', replicas: 3 } }, fresh())!;
+    expect(more).toMatchObject({ replicas: 2, comingReplicas: 3 });
+    for (const { owners, learners } of new Set(place(more)))
+      expect([owners.length, learners.length]).toEqual([2, 1]);
+    expect(nextView(more, { ...nobody, settle: true }, fresh())).toMatchObject({ replicas: 3 });
+    const fewer = nextView(three, { ...nobody, wish: { kind: 'replicas', replicas: 1 } }, fresh())!;
+    expect(fewer).toMatchObject({ replicas: 1, comingReplicas: 1 });
+  });
+
+  test('for another weight gets it for later lives of the node too', () => {
+    const wish = { kind: 'weight', node: 'b', tokens: 3 } as const;
+    const view = nextView(three, { ...nobody, wish }, fresh())!;
+    expect(view.coming.map(({ tokens }) => tokens)).toEqual([8, 3, 8]);
+    const gone = nextView(view, { ...nobody, remove: [b] }, fresh())!;
+    const again = nextView(gone, { ...nobody, add: member('b', { incarnation: 'b-2' }) }, fresh())!;
+    expect(again.coming.map(({ tokens }) => tokens)).toEqual([8, 3, 8]);
+  });
+
+  test('who was to leave holds the data when all others are gone', () => {
+    const leaving = nextView(three, { ...nobody, wish: { kind: 'leave', node: 'b' } }, fresh())!;
+    const alone = nextView(leaving, { ...nobody, remove: [a, c] }, fresh())!;
+    expect(alone).toMatchObject({ settled: [b], coming: [b], leaving: [] });
+  });
+
+  test('a newcomer that was told to leave in an earlier life is no owner', () => {
+    const view = nextView(three, { ...nobody, add: d, asGuest: true }, fresh())!;
+    expect(view).toMatchObject({ settled: [a, b, c], coming: [a, b, c], leaving: [d] });
   });
 });
 

@@ -1,0 +1,195 @@
+/**
+ * Planned changes of membership under load, on a whole cluster in virtual time: nobody sees an error,
+ * nothing is lost or stale, and every owner has its keys in memory afterwards.
+ */
+import { describe, expect, test } from 'vitest';
+import { Sim, type SimOptions } from '../../../chaos/sim/cluster.ts';
+import { slotOf } from '../../../src/cluster/slot.ts';
+import { type LoadOptions, SteadyLoad } from './steady-load.ts';
+
+/** A cluster with some keys of both kinds, and clients at work on `busy`. */
+async function underLoad(
+  names: readonly string[],
+  busy: readonly string[],
+  { sim: simOptions = {}, load = {} }: { sim?: SimOptions; load?: LoadOptions } = {},
+): Promise<{ sim: Sim; load: SteadyLoad }> {
+  const sim = new Sim(simOptions);
+  await sim.startAll(...names);
+  const client = sim.client(names[0]!);
+  for (let i = 0; i < KEYS; i++) {
+    for (const prefix of PREFIXES) await sim.wait(client.send('SET', `${prefix}${i}`, String(i)));
+  }
+  const steady = new SteadyLoad(sim, busy, { withNone: true, ...load });
+  await sim.run(50);
+  return { sim, load: steady };
+}
+
+const KEYS = 60;
+const PREFIXES = ['k', 'none:k'];
+
+/** After the change: no failure, and every owner of every key has it in its own memory. */
+async function expectUnharmed(sim: Sim, load: SteadyLoad): Promise<void> {
+  await sim.run(50);
+  await load.stop();
+  expect(load.failures).toEqual([]);
+  expect(load.replies).toBeGreaterThan(100);
+  const missing: string[] = [];
+  for (let i = 0; i < KEYS; i++) {
+    for (const prefix of PREFIXES) {
+      const key = `${prefix}${i}`;
+      for (const owner of sim.ownersOf(key)) {
+        const entry = sim.node(owner).life.keyspace.find(slotOf(key), 0, key);
+        if (entry?.value !== String(i)) missing.push(`${key} on ${owner}`);
+      }
+    }
+  }
+  expect(missing).toEqual([]);
+}
+
+/** As `main.ts` ends a process, and the next one with its name. */
+async function restart(sim: Sim, name: string): Promise<void> {
+  await sim.wait(sim.node(name).cluster.drain(2000));
+  await sim.wait(sim.node(name).cluster.stop());
+  sim.startNode(name);
+}
+
+const membersOf = (sim: Sim): string[] => sim.database.views.at(-1)!.settled.map((m) => m.node);
+
+describe('under load, no request fails and nothing is lost when', () => {
+  test('a node joins', async () => {
+    const { sim, load } = await underLoad(['a', 'b', 'c'], ['a', 'b', 'c']);
+    sim.startNode('d');
+    await sim.settle('a', 'b', 'c', 'd');
+    await expectUnharmed(sim, load);
+  });
+
+  test('two nodes join at once', async () => {
+    const { sim, load } = await underLoad(['a', 'b', 'c'], ['a', 'b', 'c']);
+    sim.startNode('d');
+    sim.startNode('e');
+    await sim.settle('a', 'b', 'c', 'd', 'e');
+    await expectUnharmed(sim, load);
+  });
+
+  test('a node leaves, and its own clients go on until it is stopped', async () => {
+    const { sim, load } = await underLoad(['a', 'b', 'c', 'd'], ['a', 'b', 'c', 'd']);
+    await sim.wait(sim.node('d').cluster.leave());
+    expect(membersOf(sim)).toEqual(['a', 'b', 'c']);
+    expect(sim.node('d').life.holdsNothing).toBe(true);
+    expect(sim.node('d').life.keyspace.dbKeyCount(0)).toBe(0);
+    await sim.run(2000);
+    await expectUnharmed(sim, load);
+    await sim.wait(sim.node('d').cluster.stop());
+    const { epoch } = sim.node('a').cluster;
+    await sim.until(() => sim.node('a').cluster.epoch > epoch, 2000, 'd is in no view any more');
+    // Nobody waits for one that had nothing.
+    for (const name of ['a', 'b', 'c']) expect(sim.node(name).cluster.healthy).toBe(true);
+  });
+
+  test('a node leaves of a cluster that has just as many as there are replicas', async () => {
+    const { sim, load } = await underLoad(['a', 'b', 'c'], ['a', 'b', 'c']);
+    await sim.wait(sim.node('b').cluster.grant({ kind: 'leave', node: 'a' }));
+    await sim.settle('b', 'c');
+    await expectUnharmed(sim, load);
+  });
+
+  test('a node takes over from one that leaves', async () => {
+    const { sim, load } = await underLoad(['a', 'b', 'c'], ['b', 'c']);
+    sim.startNode('d');
+    await sim.wait(sim.node('a').cluster.leave());
+    await sim.settle('b', 'c', 'd');
+    await expectUnharmed(sim, load);
+  });
+
+  test.each([
+    [3, 2],
+    [2, 3],
+    [1, 3],
+    [3, 1],
+  ])('the number of replicas goes from %i to %i and back', async (from, to) => {
+    const names = ['a', 'b', 'c', 'd'];
+    const { sim, load } = await underLoad(names, names, { sim: { replicas: from } });
+    for (const replicas of [to, from]) {
+      await sim.wait(sim.node('c').cluster.grant({ kind: 'replicas', replicas }));
+      await sim.until(
+        () => sim.database.views.at(-1)!.replicas === replicas,
+        10_000,
+        `${replicas} replicas`,
+      );
+      await sim.settle(...names);
+      expect(sim.ownersOf('k1')).toHaveLength(replicas);
+    }
+    await expectUnharmed(sim, load);
+  });
+
+  test('a node gets another weight, which its next life keeps', async () => {
+    const names = ['a', 'b', 'c', 'd'];
+    const { sim, load } = await underLoad(names, ['a', 'b', 'c'], { sim: { replicas: 2 } });
+    const slotsOf = (name: string): number =>
+      sim
+        .node('a')
+        .cluster.slotRanges()
+        .filter(({ owners }) => owners[0]?.name === name)
+        .reduce((sum, { from, to }) => sum + to - from + 1, 0);
+    const before = slotsOf('d');
+    await sim.wait(sim.node('a').cluster.grant({ kind: 'weight', node: 'd', tokens: 24 }));
+    await sim.settle(...names);
+    expect(slotsOf('d')).toBeGreaterThan(before);
+    const grown = slotsOf('d');
+    await restart(sim, 'd');
+    await sim.settle(...names);
+    expect(slotsOf('d')).toBe(grown);
+    await expectUnharmed(sim, load);
+  });
+
+  test('a node comes back in another zone', async () => {
+    const zones: Record<string, string> = { a: 'z1', b: 'z1', c: 'z2', d: 'z2' };
+    const names = ['a', 'b', 'c', 'd'];
+    const { sim, load } = await underLoad(names, ['a', 'b', 'c'], { sim: { replicas: 2, zones } });
+    const zonesOf = (key: string): string[] =>
+      sim.ownersOf(key).map((name) => sim.node(name).life.self.zone);
+    for (let i = 0; i < KEYS; i++) expect(zonesOf(`k${i}`).sort()).toEqual(['z1', 'z2']);
+    await sim.wait(sim.node('d').cluster.leave());
+    zones.d = 'z3';
+    await restart(sim, 'd');
+    await sim.settle(...names);
+    for (let i = 0; i < KEYS; i++) expect(new Set(zonesOf(`k${i}`)).size).toBe(2);
+    expect(sim.node('d').life.self.zone).toBe('z3');
+    await expectUnharmed(sim, load);
+  });
+});
+
+describe('a node that was told to leave', () => {
+  test('takes no data in a later life either, and still serves its clients', async () => {
+    const sim = new Sim();
+    await sim.startAll('a', 'b', 'c', 'd');
+    await sim.wait(sim.node('d').cluster.leave());
+    sim.node('d').host.pause();
+    await sim.until(() => sim.database.views.at(-1)!.leaving.length === 0, 10_000, 'd is removed');
+    sim.node('d').host.wake();
+    await sim.until(() => sim.database.views.at(-1)!.leaving.length === 1, 10_000, 'd is back');
+    await sim.settle('a', 'b', 'c');
+    expect(membersOf(sim)).toEqual(['a', 'b', 'c']);
+    expect(await sim.wait(sim.client('d').send('INCR', 'n'))).toBe(':1');
+  });
+
+  test('as the only one is refused, and stays', async () => {
+    const sim = new Sim();
+    await sim.startAll('a');
+    await expect(sim.wait(sim.node('a').cluster.leave())).rejects.toThrow('no node would be left');
+    expect(await sim.wait(sim.client('a').send('SET', 'k', 'v'))).toBe('+OK');
+  });
+
+  test('holds the data when all others die before it is through', async () => {
+    const { sim, load } = await underLoad(['a', 'b'], ['a'], {
+      sim: { replicas: 1 },
+      load: { mayBeUnknown: true, withNone: false },
+    });
+    await sim.wait(sim.node('b').cluster.grant({ kind: 'leave', node: 'a' }));
+    sim.kill('b');
+    await sim.settle('a');
+    expect(membersOf(sim)).toEqual(['a']);
+    await load.stop();
+    expect(load.failures).toEqual([]);
+  });
+});
