@@ -14,7 +14,8 @@ const PAUSE_MS = 50;
 
 export interface Answer {
   readonly outcome: Outcome;
-  readonly reply: string;
+  /** As ioredis gives it: texts, numbers, null, lists. An error's text. */
+  readonly reply: unknown;
   readonly node: string;
 }
 
@@ -42,7 +43,7 @@ export class ChaosClient {
     }
     try {
       const reply: unknown = await redis.call(command, ...args);
-      return { outcome: 'acknowledged', reply: String(reply), node: node.name };
+      return { outcome: 'acknowledged', reply, node: node.name };
     } catch (error) {
       const { outcome, reply } = classify(error);
       if (outcome === 'unknown') await this.#moveOn();

@@ -1,4 +1,8 @@
-/** A real cluster that can be broken: processes on this machine, or containers. */
+/**
+ * A real cluster that can be broken: processes on this machine, containers, or hosts in network
+ * namespaces. Faults speak to this interface alone, so each has one name and one meaning everywhere.
+ */
+import type { Disturbance } from './live/network.ts';
 
 export interface NodeAddress {
   readonly name: string;
@@ -7,43 +11,84 @@ export interface NodeAddress {
   readonly httpPort: number;
 }
 
+/** A node's name, or one of the other two parts. */
+export type Host = string;
+export const POSTGRES: Host = 'postgres';
+export const LEGACY: Host = 'legacy';
+
+/** Undoes one disturbance; others stay. */
+export type Mend = () => Promise<void>;
+
+export interface Network {
+  /** Why this target cannot do that; undefined: it can. */
+  whyNot(disturbance: Disturbance): string | undefined;
+  disturb(disturbance: Disturbance): Promise<Mend>;
+}
+
+/** The volume of PostgreSQL's data. */
+export interface Disk {
+  whyNot(): string | undefined;
+  /** Fills it to the last byte (ENOSPC for everybody else). */
+  fill(): Promise<void>;
+  free(): Promise<void>;
+}
+
+/** The wall clock of one node. Monotonic time goes on as before, as it does on a real machine. */
+export interface Clocks {
+  whyNot(): string | undefined;
+  /** From now on the node's wall clock is off by this much, compared with the machine's. */
+  set(node: Host, offsetMs: number): Promise<void>;
+}
+
 export interface Target {
   readonly name: string;
   readonly nodes: readonly NodeAddress[];
-  /** Brings everything up from nothing; resolves when all nodes are ready. */
+  readonly network: Network;
+  readonly disk: Disk;
+  readonly clocks: Clocks;
+  /** Brings everything up from nothing; returns before the nodes are ready. */
   up(): Promise<void>;
-  /** Takes everything down and removes its data. Safe after a failed `up`. */
+  /** Takes everything down and removes its data. Safe after a failed `up`, and while things are broken. */
   down(): Promise<void>;
-  /** SIGKILL of one node. */
-  killNode(index: number): Promise<void>;
-  /** Starts a killed node again; returns before it is ready. */
-  startNode(index: number): Promise<void>;
-  /** SIGKILL of all nodes and of PostgreSQL. */
-  killEverything(): Promise<void>;
-  /** Starts all that `killEverything` ended; returns before the nodes are ready. */
-  startEverything(): Promise<void>;
-  /** Runs a query with two text columns, as any outsider with psql would. */
-  queryPairs(sql: string): Promise<Map<string, string>>;
+  /** SIGKILL, of all of them at once. Resolves when they are gone. */
+  kill(...hosts: Host[]): Promise<void>;
+  /** An orderly stop. Resolves when it is gone. */
+  stop(host: Host): Promise<void>;
+  /** Starts what is down, PostgreSQL first; returns before nodes are ready. Leaves alone what runs. */
+  start(...hosts: Host[]): Promise<void>;
+  /** SIGSTOP: it stands still, and its kernel still accepts connections. */
+  pause(host: Host): Promise<void>;
+  resume(host: Host): Promise<void>;
+  /** Nodes that ended though nothing was done to them: each is a violation. */
+  deaths(): Promise<string[]>;
+  /** Faults of the sample legacy API, as a query of its `/legacy/faults`; empty: none. */
+  legacyFaults(query: string): Promise<void>;
+  /** Rows of texts (NULL as the empty text), as any outsider with psql would see them. */
+  query(sql: string): Promise<string[][]>;
+  /** What the processes last wrote, for a report of a failure. */
+  logs(): Promise<string>;
 }
 
 const READY_WITHIN_MS = 60_000;
+const POLL_MS = 100;
 
 /** Resolves when every node's /readyz answers 200; rejects after a minute, with what the last said. */
-export async function untilReady(target: Target): Promise<void> {
+export async function untilReady(nodes: readonly NodeAddress[]): Promise<void> {
   await Promise.all(
-    target.nodes.map(async (node) => {
-      const deadline = Date.now() + READY_WITHIN_MS;
+    nodes.map(async (node) => {
+      const deadline = performance.now() + READY_WITHIN_MS;
       for (;;) {
-        const answer = await readyAnswer(node);
+        const answer = await notReady(node);
         if (answer === undefined) return;
-        if (Date.now() > deadline) throw new Error(`${node.name} is not ready: ${answer}`);
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        if (performance.now() > deadline) throw new Error(`${node.name} is not ready: ${answer}`);
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }
     }),
   );
 }
 
-async function readyAnswer({ host, httpPort }: NodeAddress): Promise<string | undefined> {
+/** Undefined when the node is ready, else what it said instead. Never rejects. */
+export async function notReady({ host, httpPort }: NodeAddress): Promise<string | undefined> {
   try {
     const response = await fetch(`http://${host}:${httpPort}/readyz`, {
       signal: AbortSignal.timeout(2000),

@@ -13,16 +13,17 @@ export async function runDemo(target: Target, say: (line: string) => void): Prom
     say('  SET on the first node, GET on the last: 1');
 
     const legacy = await last.run('GET', 'user:1001');
-    if (legacy.outcome !== 'acknowledged' || legacy.reply === 'null') {
-      throw new Error(`GET user:1001 should come from the legacy API: ${legacy.reply}`);
+    if (legacy.outcome !== 'acknowledged' || typeof legacy.reply !== 'string') {
+      throw new Error(`GET user:1001 should come from the legacy API: ${String(legacy.reply)}`);
     }
-    say(`  GET user:1001 came over from the legacy API: ${legacy.reply}`);
+    say(`  GET user:1001 came over from the legacy API: ${String(legacy.reply)}`);
 
-    const rows = await target.queryPairs(
+    const rows = await target.query(
       "SELECT key, value FROM kv_text WHERE key IN ('demo:a', 'user:1001')",
     );
-    if (rows.get('demo:a') !== '1' || rows.get('user:1001') !== legacy.reply) {
-      throw new Error(`SQL should see both keys: ${JSON.stringify([...rows])}`);
+    const values = new Map(rows.map(([key = '', value = '']) => [key, value]));
+    if (values.get('demo:a') !== '1' || values.get('user:1001') !== legacy.reply) {
+      throw new Error(`SQL should see both keys: ${JSON.stringify(rows)}`);
     }
     say('  SQL sees both in kv_store');
   } finally {
@@ -32,5 +33,5 @@ export async function runDemo(target: Target, say: (line: string) => void): Prom
 
 async function expectReply(answer: ReturnType<ChaosClient['run']>, wanted: string): Promise<void> {
   const { reply } = await answer;
-  if (reply !== wanted) throw new Error(`the reply should be ${wanted}: ${reply}`);
+  if (reply !== wanted) throw new Error(`the reply should be ${wanted}: ${String(reply)}`);
 }

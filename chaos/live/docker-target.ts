@@ -1,7 +1,16 @@
 /** The containers of docker-compose.yml, under a project name of their own. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import type { NodeAddress, Target } from '../target.ts';
+import {
+  type Disk,
+  type Host,
+  LEGACY,
+  type NodeAddress,
+  POSTGRES,
+  type Target,
+} from '../target.ts';
+import type { Clocks } from '../target.ts';
+import { Disturbances, type Disturbance } from './network.ts';
 import { runCommand } from './run-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -9,6 +18,16 @@ const PROJECT = 'ringfence-chaos';
 const COMMAND_TIMEOUT_MS = 60_000;
 /** Building the image installs packages. */
 const BUILD_TIMEOUT_MS = 600_000;
+const POSTGRES_WITHIN_MS = 60_000;
+const POLL_MS = 100;
+/** The cluster network and its fixed addresses, as in docker-compose.yml. */
+const CLUSTER_NETWORK = `${PROJECT}_cluster`;
+const CLUSTER_ADDRESSES: Readonly<Record<Host, string>> = {
+  node1: '172.29.72.11',
+  node2: '172.29.72.12',
+  node3: '172.29.72.13',
+  [POSTGRES]: '172.29.72.2',
+};
 
 export class DockerTarget implements Target {
   readonly name = 'containers';
@@ -18,7 +37,24 @@ export class DockerTarget implements Target {
     port: 7000 + i,
     httpPort: 8080 + i,
   }));
+  readonly network = new Disturbances(
+    (disturbance) => (this.#isolated(disturbance) === undefined ? CANNOT_CUT : undefined),
+    (active) => this.#disconnect(active.flatMap((d) => this.#isolated(d) ?? [])),
+  );
+  readonly disk: Disk = refusal(
+    'the volume of the compose file is on the disk of the Docker engine; local processes and --netns can do it',
+  );
+  readonly clocks: Clocks = {
+    whyNot: () =>
+      'containers have the clock of their machine; local processes and --netns can do it',
+    set: () => Promise.reject(new Error('containers have the clock of their machine')),
+  };
   readonly #compose = findCompose();
+  /** Hosts that are off the cluster network now. */
+  readonly #off = new Set<Host>();
+  /** Containers that were ended or paused by us. */
+  readonly #down = new Set<Host>();
+  readonly #paused = new Set<Host>();
 
   async up(): Promise<void> {
     await this.#run(['build'], BUILD_TIMEOUT_MS);
@@ -26,43 +62,112 @@ export class DockerTarget implements Target {
   }
 
   async down(): Promise<void> {
+    for (const host of this.#paused) await this.resume(host);
     await this.#run(['down', '--volumes', '--remove-orphans', '--timeout', '10']);
   }
 
-  async killNode(index: number): Promise<void> {
-    await this.#run(['kill', this.nodes[index]!.name]);
+  async kill(...hosts: Host[]): Promise<void> {
+    for (const host of hosts) this.#down.add(host);
+    await this.#run(['kill', ...hosts.map(serviceOf)]);
   }
 
-  async startNode(index: number): Promise<void> {
-    await this.#run(['start', this.nodes[index]!.name]);
+  async stop(host: Host): Promise<void> {
+    this.#down.add(host);
+    await this.#run(['stop', serviceOf(host)]);
   }
 
-  async killEverything(): Promise<void> {
-    await this.#run(['kill', ...this.nodes.map(({ name }) => name), 'postgres_db']);
+  async start(...hosts: Host[]): Promise<void> {
+    await this.#run(['start', ...hosts.map(serviceOf)]);
+    for (const host of hosts) this.#down.delete(host);
+    if (hosts.includes(POSTGRES)) await this.#untilPostgres();
   }
 
-  async startEverything(): Promise<void> {
-    await this.#run(['start', 'postgres_db', ...this.nodes.map(({ name }) => name)]);
+  async pause(host: Host): Promise<void> {
+    await this.#run(['pause', serviceOf(host)]);
+    this.#paused.add(host);
   }
 
-  async queryPairs(sql: string): Promise<Map<string, string>> {
+  async resume(host: Host): Promise<void> {
+    await this.#run(['unpause', serviceOf(host)]);
+    this.#paused.delete(host);
+  }
+
+  /** The engine starts again what ends by itself, and counts. */
+  async deaths(): Promise<string[]> {
+    const found: string[] = [];
+    for (const { name } of this.nodes) {
+      const format = '{{.RestartCount}} {{.State.Running}}';
+      const id = (await this.#run(['ps', '-q', name])).trim();
+      if (id === '') continue;
+      const answer = await docker('inspect', '-f', format, id);
+      const [count, running] = answer.trim().split(' ');
+      if (count !== '0') found.push(`${name} ended by itself ${count} times`);
+      if (running !== 'true' && !this.#down.has(name)) found.push(`${name} ended by itself`);
+    }
+    return found;
+  }
+
+  async legacyFaults(query: string): Promise<void> {
+    const url = `http://127.0.0.1:8001/legacy/faults?${query}`;
+    const response = await fetch(url, { method: 'POST' });
+    if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  }
+
+  async query(sql: string): Promise<string[][]> {
+    // A separator that no key or value of a workload has.
     const psql = ['psql', '-U', 'admin', '-d', 'cache_db', '-At', '-F', '\t', '-c', sql];
-    const output = await runCommand('docker', ['exec', 'postgres_db', ...psql], {
-      timeoutMs: COMMAND_TIMEOUT_MS,
-    });
-    const pairs = output
+    const output = await docker('exec', 'postgres_db', ...psql);
+    return output
       .split('\n')
       .filter((line) => line !== '')
-      .map((line): [string, string] => {
-        const [key = '', value = ''] = line.split('\t');
-        return [key, value];
-      });
-    return new Map(pairs);
+      .map((line) => line.split('\t'));
   }
 
-  /** The last lines of every container's log, for a report of a failure. */
   logs(): Promise<string> {
     return this.#run(['logs', '--tail', '40', '--no-color']);
+  }
+
+  /** The host that is cut from all others, if that is what is disturbed. */
+  #isolated(disturbance: Disturbance): Host | undefined {
+    if (disturbance.kind !== 'split') return undefined;
+    const { hosts, others } = disturbance;
+    const [host] = hosts;
+    const rest = [POSTGRES, ...this.nodes.map(({ name }) => name)].filter((h) => h !== host);
+    const all = hosts.length === 1 && rest.every((other) => others.includes(other));
+    return all ? host : undefined;
+  }
+
+  async #disconnect(hosts: readonly Host[]): Promise<void> {
+    for (const host of this.#off) {
+      if (hosts.includes(host)) continue;
+      const address = CLUSTER_ADDRESSES[host]!;
+      const how = ['--ip', address, '--alias', serviceOf(host)];
+      await docker('network', 'connect', ...how, CLUSTER_NETWORK, await this.#container(host));
+      this.#off.delete(host);
+    }
+    for (const host of hosts) {
+      if (this.#off.has(host)) continue;
+      const container = await this.#container(host);
+      await docker('network', 'disconnect', CLUSTER_NETWORK, container);
+      this.#off.add(host);
+    }
+  }
+
+  async #container(host: Host): Promise<string> {
+    return (await this.#run(['ps', '-q', serviceOf(host)])).trim();
+  }
+
+  async #untilPostgres(): Promise<void> {
+    const deadline = performance.now() + POSTGRES_WITHIN_MS;
+    for (;;) {
+      try {
+        await this.query('SELECT 1');
+        return;
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      }
+    }
   }
 
   #run(args: readonly string[], timeoutMs = COMMAND_TIMEOUT_MS): Promise<string> {
@@ -70,6 +175,26 @@ export class DockerTarget implements Target {
     const all = [...first, '-p', PROJECT, '-f', join(ROOT, 'docker-compose.yml'), ...args];
     return runCommand(command!, all, { cwd: ROOT, timeoutMs });
   }
+}
+
+const CANNOT_CUT =
+  'a container can only be taken off the cluster network as a whole; --netns can do more';
+
+function serviceOf(host: Host): string {
+  if (host === POSTGRES) return 'postgres_db';
+  return host === LEGACY ? 'legacy_api' : host;
+}
+
+function refusal(reason: string): Disk {
+  return {
+    whyNot: () => reason,
+    fill: () => Promise.reject(new Error(reason)),
+    free: () => Promise.resolve(),
+  };
+}
+
+function docker(...args: string[]): Promise<string> {
+  return runCommand('docker', args, { timeoutMs: COMMAND_TIMEOUT_MS });
 }
 
 /** The plugin of a current Docker, or the program of before. */

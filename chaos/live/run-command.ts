@@ -5,17 +5,19 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Milliseconds; then the program is killed and the promise rejects. */
   readonly timeoutMs: number;
+  /** For its standard input, which is empty otherwise. */
+  readonly input?: string;
 }
 
 export function runCommand(
   command: string,
   args: readonly string[],
-  { cwd, timeoutMs }: RunOptions,
+  { cwd, timeoutMs, input = '' }: RunOptions,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
     });
@@ -24,6 +26,9 @@ export function runCommand(
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
     child.once('error', reject);
+    // A program that ends before it has read everything says so by its exit code.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(input);
     child.once('close', (code, signal) => {
       if (code === 0) return resolve(output);
       const how = signal ?? `exit code ${code}`;

@@ -95,7 +95,7 @@ export class Sim {
     const log = new QuietLog();
     const random = new SeededRandom(this.#random.below(2 ** 32));
     const platform: Platform = {
-      clock: this.time,
+      clock: host.clock,
       timers: host.timers,
       random,
       transport: this.network.transport(host),

@@ -43,6 +43,9 @@ interface HeldBatch {
   run(): void;
 }
 
+/** What a session is for: some trouble befalls one of a node's sessions only. */
+export type SessionRole = 'lane' | 'lease' | 'control' | 'loads';
+
 const keyOf = (ref: NodeRef): string => `${ref.node}/${ref.incarnation}`;
 const isOlder = (a: { epoch: number; seq: number }, b: { epoch: number; seq: number }): boolean =>
   a.epoch !== b.epoch ? a.epoch < b.epoch : a.seq < b.seq;
@@ -72,6 +75,10 @@ export class SimDatabase {
   /** Queries of rows by key that were answered. */
   loads = 0;
   wallOffsetMs = 0;
+  /** By how much the database's clock looks wrong to a node, milliseconds; 0 for those not named. */
+  readonly clockErrorMs = new Map<string, number>();
+  readonly #cutSessions = new Set<string>();
+  readonly #heldAnswers = new Map<string, (() => void)[]>();
 
   constructor(time: VirtualTime) {
     this.#time = time;
@@ -123,15 +130,45 @@ export class SimDatabase {
     for (const lose of [...(this.#laneSessions.get(node) ?? [])]) lose('the connection broke');
   }
 
+  /** Sessions of this role get no answer for this node, while its other sessions go on. */
+  cutSession(node: string, role: SessionRole): void {
+    this.#cutSessions.add(`${node} ${role}`);
+  }
+
+  healSession(node: string, role: SessionRole): void {
+    this.#cutSessions.delete(`${node} ${role}`);
+  }
+
+  /** Statements of this role run, and their answers stay on the way until `releaseAnswers`. */
+  holdAnswers(node: string, role: SessionRole): void {
+    this.#heldAnswers.set(`${node} ${role}`, []);
+  }
+
+  /** How many answers of this role are on the way to the node. */
+  heldAnswers(node: string, role: SessionRole): number {
+    return this.#heldAnswers.get(`${node} ${role}`)?.length ?? 0;
+  }
+
+  releaseAnswers(node: string, role: SessionRole): void {
+    const held = this.#heldAnswers.get(`${node} ${role}`) ?? [];
+    this.#heldAnswers.delete(`${node} ${role}`);
+    for (const answer of held) answer();
+  }
+
+  /** A crash that loses the last renewals of everybody: counters stand lower than before. */
+  loseRenewals(count: number): void {
+    for (const lease of this.#leases.values()) lease.counter = Math.max(0, lease.counter - count);
+  }
+
   store(host: Host): Store {
-    const call = <T>(lost: 'unavailable' | 'unknown', statement: () => T): Promise<T> =>
-      this.#call(host, lost, statement);
+    const call = <T>(role: SessionRole, statement: () => T): Promise<T> =>
+      this.#call(host, role, 'unavailable', statement);
     return {
-      prepare: () => call('unavailable', () => ({ clusterId: 'sim', serverVersion: '15.0' })),
-      register: (member) => call('unavailable', () => this.#register(member)),
+      prepare: () => call('control', () => ({ clusterId: 'sim', serverVersion: '15.0' })),
+      register: (member) => call('control', () => this.#register(member)),
       openLane: (self) => this.#openLane(host, self),
-      openLease: (self) => call('unavailable', () => this.#leaseSession(host, self)),
-      openControl: () => call('unavailable', () => this.#controlSession(host)),
+      openLease: (self) => call('lease', () => this.#leaseSession(host, self)),
+      openControl: () => call('control', () => this.#controlSession(host)),
       loads: () => this.#loadPool(host),
       sweep: () => Promise.resolve(0),
       close: () => Promise.resolve(),
@@ -139,16 +176,25 @@ export class SimDatabase {
   }
 
   /** A statement: it arrives, runs in one instant, and its answer comes back. */
-  #call<T>(host: Host, lost: 'unavailable' | 'unknown', statement: () => T): Promise<T> {
+  #call<T>(
+    host: Host,
+    role: SessionRole,
+    lost: 'unavailable' | 'unknown',
+    statement: () => T,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const answer = (settle: () => void, afterMs: number): void => {
-        this.#time.after(afterMs, () => host.run(settle));
+        const deliver = (): void => void this.#time.after(afterMs, () => host.run(settle));
+        const held = this.#heldAnswers.get(`${host.name} ${role}`);
+        if (held === undefined) deliver();
+        else held.push(deliver);
       };
       this.#time.after(HOP_MS, () => {
         if (host.dead) return;
-        if (this.down || this.unreachableFor.has(host.name)) {
+        if (this.#isOutOfReach(host, role)) {
           const error = new StoreError(lost, 'the database does not answer');
-          return answer(() => reject(error), ANSWER_TIMEOUT_MS);
+          this.#time.after(ANSWER_TIMEOUT_MS, () => host.run(() => reject(error)));
+          return;
         }
         try {
           const result = statement();
@@ -159,6 +205,14 @@ export class SimDatabase {
         }
       });
     });
+  }
+
+  #isOutOfReach(host: Host, role: SessionRole): boolean {
+    return (
+      this.down ||
+      this.unreachableFor.has(host.name) ||
+      this.#cutSessions.has(`${host.name} ${role}`)
+    );
   }
 
   #register(member: Member): void {
@@ -174,7 +228,7 @@ export class SimDatabase {
   // ---------------------------------------------------------------- lanes
 
   async #openLane(host: Host, self: NodeRef): Promise<LaneSession> {
-    const opened = await this.#call(host, 'unavailable', () => {
+    const opened = await this.#call(host, 'lane', 'unavailable', () => {
       const lane = this.#lanes.get(keyOf(self));
       if (lane === undefined) throw new StoreError('fenced', 'this incarnation has no lane');
       lane.generation++;
@@ -223,7 +277,7 @@ export class SimDatabase {
         };
         this.#time.after(HOP_MS, () => {
           if (host.dead || ended) return;
-          if (this.down || this.unreachableFor.has(host.name)) {
+          if (this.#isOutOfReach(host, 'lane')) {
             this.#time.after(ANSWER_TIMEOUT_MS, () => lose('the database does not answer'));
             return;
           }
@@ -300,7 +354,7 @@ export class SimDatabase {
   #leaseSession(host: Host, self: NodeRef): LeaseSession {
     return {
       renew: () =>
-        this.#call(host, 'unavailable', () => {
+        this.#call(host, 'lease', 'unavailable', () => {
           const lease = this.#leases.get(keyOf(self));
           if (lease === undefined || lease.givenUp)
             throw new StoreError('fenced', 'no lease any more');
@@ -313,13 +367,14 @@ export class SimDatabase {
               givenUp,
             }),
           );
-          const nowMs = this.#time.wallMs() + this.wallOffsetMs;
+          const error = this.clockErrorMs.get(self.node) ?? 0;
+          const nowMs = this.#time.wallMs() + this.wallOffsetMs + error;
           const newest = this.views.at(-1);
           const [epoch, viewId] = [newest?.epoch ?? 0, newest?.id ?? ''];
           return { counter: lease.counter, epoch, viewId, leases, nowMs };
         }),
       giveUp: () =>
-        this.#call(host, 'unavailable', () => {
+        this.#call(host, 'lease', 'unavailable', () => {
           const lease = this.#leases.get(keyOf(self));
           if (lease !== undefined) lease.givenUp = true;
         }),
@@ -330,10 +385,10 @@ export class SimDatabase {
   #controlSession(host: Host): ControlSession {
     return {
       viewsAfter: (epoch) =>
-        this.#call(host, 'unavailable', () =>
+        this.#call(host, 'control', 'unavailable', () =>
           structuredClone(this.views.filter((view) => view.epoch > epoch)),
         ),
-      propose: (proposal) => this.#call(host, 'unknown', () => this.propose(proposal)),
+      propose: (proposal) => this.#call(host, 'control', 'unknown', () => this.propose(proposal)),
       close: () => Promise.resolve(),
     };
   }
@@ -369,7 +424,8 @@ export class SimDatabase {
   // ---------------------------------------------------------------- reads
 
   #loadPool(host: Host): LoadPool {
-    const call = <T>(statement: () => T): Promise<T> => this.#call(host, 'unavailable', statement);
+    const call = <T>(statement: () => T): Promise<T> =>
+      this.#call(host, 'loads', 'unavailable', statement);
     const rows = (): Row[] =>
       [...this.#rows.values()].filter((row) => this.#aboveFloor(row)).sort(inOrder);
     const live = (row: Row, nowMs: number): boolean =>

@@ -1,5 +1,5 @@
 /** The machine under a simulated node: it can stop, and be killed. */
-import type { TimerHandle, Timers } from '../../src/platform/clock.ts';
+import type { Clock, TimerHandle, Timers } from '../../src/platform/clock.ts';
 import type { VirtualTime } from './time.ts';
 
 /** A machine. What happens to it while it is paused happens when it wakes; when it is dead, never. */
@@ -8,6 +8,9 @@ export class Host {
   readonly #time: VirtualTime;
   #paused = false;
   #waiting: (() => void)[] = [];
+  /** How long it has been suspended in all, which its monotonic clock does not see; null: it is awake. */
+  #suspendedMs = 0;
+  #suspendedAtMs: number | null = null;
   dead = false;
 
   constructor(name: string, time: VirtualTime) {
@@ -34,6 +37,28 @@ export class Host {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const callback of waiting) this.#time.after(0, () => this.run(callback));
+  }
+
+  /** The whole machine sleeps: unlike in a pause, its monotonic clock stands still. */
+  suspend(): void {
+    this.#suspendedAtMs = this.#time.monotonicMs();
+    this.pause();
+  }
+
+  resume(): void {
+    if (this.#suspendedAtMs !== null)
+      this.#suspendedMs += this.#time.monotonicMs() - this.#suspendedAtMs;
+    this.#suspendedAtMs = null;
+    this.wake();
+  }
+
+  get clock(): Clock {
+    const time = this.#time;
+    return {
+      monotonicMs: () => time.monotonicMs() - this.#suspendedMs,
+      wallMs: () => time.wallMs(),
+      uptimeMs: () => time.uptimeMs(),
+    };
   }
 
   get timers(): Timers {

@@ -16,6 +16,8 @@ class SimConnection implements Connection {
   #paused = false;
   #closed = false;
   readonly bufferedBytes = 0;
+  /** This is the end that dialled. */
+  dialled = false;
 
   constructor(network: SimNetwork, from: Host, to: Host) {
     this.#network = network;
@@ -38,7 +40,7 @@ class SimConnection implements Connection {
   write(data: string | Buffer): void {
     if (this.#closed) return;
     const bytes = typeof data === 'string' ? Buffer.from(data, 'latin1') : Buffer.from(data);
-    this.#network.carry(this.from, this.to, () => this.peer.receive(bytes));
+    this.#network.carry(this.from, this.to, () => this.peer.receive(bytes), this);
   }
 
   receive(bytes: Buffer): void {
@@ -71,9 +73,14 @@ class SimConnection implements Connection {
   }
 
   destroy(): void {
+    this.destroyAs(undefined);
+  }
+
+  /** Closes; the owner of this end is told the error, the other end hears of it in its time. */
+  destroyAs(error: Error | undefined): void {
     if (this.#closed) return;
-    this.#close(undefined);
-    this.#network.carry(this.from, this.to, () => this.peer.#close(undefined));
+    this.#close(error);
+    this.#network.carry(this.from, this.to, () => this.peer.#close(undefined), this);
   }
 
   /** The other side is gone for good: seen at once, as a reset. */
@@ -102,6 +109,7 @@ export class SimNetwork {
   readonly #arrivals = new Map<string, number>();
   readonly #held = new Map<string, (() => void)[]>();
   readonly #connections = new Set<SimConnection>();
+  readonly #stranded = new Map<SimConnection, (() => void)[]>();
 
   constructor(time: VirtualTime) {
     this.#time = time;
@@ -140,6 +148,30 @@ export class SimNetwork {
     }
   }
 
+  /**
+   * What `from` sends on the connections that it has dialled to `to` arrives only after `arrive`,
+   * whatever newer connections carry meanwhile.
+   */
+  strand(from: string, to: string): void {
+    for (const connection of this.#connections) {
+      const isIt = connection.from.name === from && connection.to.name === to;
+      if (isIt && connection.dialled) this.#stranded.set(connection, []);
+    }
+  }
+
+  /** The stranded ends see their connections break; the other ends do not hear of it yet. */
+  breakStranded(): void {
+    for (const connection of [...this.#stranded.keys()])
+      connection.from.run(() => connection.destroyAs(new Error('connection reset')));
+  }
+
+  /** What was stranded arrives. */
+  arrive(): void {
+    const late = [...this.#stranded.values()].flat();
+    this.#stranded.clear();
+    for (const again of late) again();
+  }
+
   killHost(host: Host): void {
     for (const [id, listener] of this.#listeners)
       if (listener.host === host) this.#listeners.delete(id);
@@ -148,7 +180,12 @@ export class SimNetwork {
     }
   }
 
-  carry(from: Host, to: Host, deliver: () => void): void {
+  carry(from: Host, to: Host, deliver: () => void, connection?: SimConnection): void {
+    const stranded = connection === undefined ? undefined : this.#stranded.get(connection);
+    if (stranded !== undefined) {
+      stranded.push(() => this.carry(from, to, deliver));
+      return;
+    }
     const way = `${from.name}>${to.name}`;
     if (this.#cuts.has(way)) {
       const held = this.#held.get(way);
@@ -192,6 +229,7 @@ export class SimNetwork {
           }
           this.carry(host, target.host, () => {
             const here = new SimConnection(this, host, target.host);
+            here.dialled = true;
             const there = new SimConnection(this, target.host, host);
             here.peer = there;
             there.peer = here;

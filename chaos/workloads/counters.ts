@@ -10,6 +10,15 @@ export const counters: Workload = {
     const startedAtMs = Date.now();
     const answer = await connection.run('INCR', key);
     const endedAtMs = Date.now();
-    history.add({ client, kind: 'incr', key, value: '', startedAtMs, endedAtMs, ...answer });
+    history.add({
+      client,
+      kind: 'incr',
+      key,
+      value: '',
+      startedAtMs,
+      endedAtMs,
+      ...answer,
+      reply: String(answer.reply),
+    });
   },
 };

@@ -10,6 +10,15 @@ export const uniqueValues: Workload = {
     const value = `${client}-${step}`;
     const startedAtMs = Date.now();
     const answer = await connection.run('SET', key, value);
-    history.add({ client, kind: 'set', key, value, startedAtMs, endedAtMs: Date.now(), ...answer });
+    history.add({
+      client,
+      kind: 'set',
+      key,
+      value,
+      startedAtMs,
+      endedAtMs: Date.now(),
+      ...answer,
+      reply: String(answer.reply),
+    });
   },
 };

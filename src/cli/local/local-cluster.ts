@@ -16,6 +16,7 @@ import {
   databaseReady,
   databaseUrl,
   initialiseData,
+  onLoopback,
   spawnPostgres,
 } from './postgres.ts';
 import { preparePostgresHome } from './postgres-home.ts';
@@ -72,14 +73,14 @@ export class LocalCluster {
     const legacyUrl = this.#startLegacy(ports.legacy);
     let store = plan.store;
     if (typeof store !== 'string') {
-      const port = ports.postgres;
+      const place = onLoopback(ports.postgres);
       if (home === undefined) throw new Error('the home of the embedded server was prepared above');
       await initialiseData(home, this.#say);
       const server = this.#supervise('postgres', 'SIGINT', POSTGRES_STOP_WITHIN_MS, (log) =>
-        spawnPostgres(home, port, log),
+        spawnPostgres(home, place, log),
       );
-      await databaseReady(port, this.#say, () => this.#failure(server));
-      store = databaseUrl(port);
+      await databaseReady(place, this.#say, () => this.#failure(server));
+      store = databaseUrl(place);
     }
     const configFile = join(plan.dir, 'node.config.json');
     writeNodeConfigFile({ userFile: plan.configFile, target: configFile, legacyUrl });

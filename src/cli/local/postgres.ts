@@ -33,8 +33,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   synchronous_commit: 'on',
   full_page_writes: 'on',
 
-  // Only this machine, only TCP: a socket file's path has a limit of about 100 bytes.
-  listen_addresses: '127.0.0.1',
+  // Only TCP: a socket file's path has a limit of about 100 bytes.
   unix_socket_directories: '',
   max_connections: '200',
 
@@ -53,8 +52,23 @@ const SETTINGS: Readonly<Record<string, string>> = {
   timezone: 'UTC',
 };
 
-export function databaseUrl(port: number): string {
-  return `postgres://${DATABASE_USER}@127.0.0.1:${port}/${DATABASE_NAME}`;
+/** Where a server listens, and how it is run there. */
+export interface ServerPlace {
+  readonly host: string;
+  readonly port: number;
+  /** More settings, or other values for the usual ones. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** A command in front of the program, which then has to change the user itself. */
+  readonly through?: readonly string[];
+}
+
+export function databaseUrl({ host, port }: ServerPlace): string {
+  return `postgres://${DATABASE_USER}@${host}:${port}/${DATABASE_NAME}`;
+}
+
+/** On this machine, for this machine alone. */
+export function onLoopback(port: number): ServerPlace {
+  return { host: '127.0.0.1', port };
 }
 
 /** Makes the data folder if there is none. Half-made ones are thrown away. */
@@ -131,12 +145,15 @@ export async function clearLeftovers(dataDir: string, say: (line: string) => voi
 /** Starts the server in a session of its own, so that Ctrl+C reaches only the one who stops it. */
 export function spawnPostgres(
   { programs, dataDir, user }: PostgresHome,
-  port: number,
+  { host, port, settings, through = [] }: ServerPlace,
   log: number,
 ): ChildProcess {
-  const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  return spawn(programs.postgres, ['-D', dataDir, '-p', String(port), ...settings], {
-    ...user,
+  const all = { ...SETTINGS, listen_addresses: host, ...settings };
+  const flags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const server = [programs.postgres, '-D', dataDir, '-p', String(port), ...flags];
+  const [command = programs.postgres, ...args] = [...through, ...server];
+  return spawn(command, args, {
+    ...(through.length > 0 ? {} : user),
     cwd: '/',
     detached: true,
     stdio: ['ignore', log, log],
@@ -149,7 +166,7 @@ export function spawnPostgres(
  * `failed` is asked between tries: its text, if any, ends the wait.
  */
 export async function databaseReady(
-  port: number,
+  place: ServerPlace,
   say: (line: string) => void,
   failed: () => string | undefined,
 ): Promise<void> {
@@ -159,11 +176,13 @@ export async function databaseReady(
     const problem = failed();
     if (problem !== undefined) throw new PlainError(problem);
     try {
-      return await ensureDatabase(port);
+      return await ensureDatabase(place);
     } catch (error) {
       const now = Date.now();
       if (now - startedAtMs > READY_WITHIN_MS) {
-        throw new PlainError(`PostgreSQL does not answer on port ${port}: ${messageOf(error)}`);
+        throw new PlainError(
+          `PostgreSQL does not answer on port ${place.port}: ${messageOf(error)}`,
+        );
       }
       if (now > nextWordAtMs) {
         say(`waiting for PostgreSQL: ${messageOf(error)}`);
@@ -174,9 +193,9 @@ export async function databaseReady(
   }
 }
 
-async function ensureDatabase(port: number): Promise<void> {
+async function ensureDatabase({ host, port }: ServerPlace): Promise<void> {
   const client = new pg.Client({
-    host: '127.0.0.1',
+    host,
     port,
     user: DATABASE_USER,
     database: 'postgres',
