@@ -61,8 +61,6 @@ export class SimNode {
 
 /** Looking whether everything is settled costs more than a millisecond of virtual time. */
 const SETTLE_POLL_MS = 20;
-/** How often microtasks are let run after each step of time; more than any chain of awaits is long. */
-const MICROTASK_ROUNDS = 40;
 
 export class Sim {
   readonly time: VirtualTime;
@@ -176,9 +174,7 @@ export class Sim {
 
   /** kill -9. */
   kill(name: string): void {
-    const { host } = this.node(name);
-    host.dead = true;
-    this.network.killHost(host);
+    this.network.killHost(this.node(name).host);
   }
 
   node(name: string): SimNode {
@@ -215,19 +211,13 @@ export class Sim {
   }
 
   /** Lets virtual time pass. */
-  async run(ms: number): Promise<void> {
-    for (let i = 0; i < ms; i++) {
-      await this.turn();
-      this.time.advance(1);
-    }
-    await this.turn();
+  run(ms: number): Promise<void> {
+    return this.time.run(ms);
   }
 
   /** Ends the present turn and lets promises settle, without time passing. */
-  async turn(): Promise<void> {
-    this.time.endTurn();
-    for (let i = 0; i < MICROTASK_ROUNDS; i++) await Promise.resolve();
-    this.time.endTurn();
+  turn(): Promise<void> {
+    return this.time.run(0);
   }
 
   /** Lets time pass until `condition` holds. Throws when it does not within `ms` of virtual time. */
