@@ -1,6 +1,7 @@
 /** Schedules around changes of view, with a forced order, on a whole cluster in virtual time. */
 import { describe, expect, test } from 'vitest';
 import { slotOf } from '../../../src/cluster/slot.ts';
+import { hasRef, participants } from '../../../src/cluster/view.ts';
 import { Sim, type SimOptions } from '../../../chaos/sim/cluster.ts';
 
 async function threeNodes(options: SimOptions = {}): Promise<{ sim: Sim; key: string }> {
@@ -29,6 +30,19 @@ describe('when a primary dies', () => {
     await sim.settle('b', 'c');
     expect(['41', '42']).toContain(sim.database.valueOf(key));
     expect(await sim.wait(sim.client('c').send('INCR', key))).toMatch(/^:4[23]$/);
+  });
+
+  test('it is removed when its lease must be over, not at the next renewal after that', async () => {
+    const { sim } = await threeNodes();
+    // Just after all of them have renewed: the next but three renewals of the others come too early for
+    // a removal, and the one after that 400 ms later than need be.
+    await sim.run(1000);
+    const dead = sim.node('a').life.self;
+    sim.kill('a');
+    const killedMs = sim.time.monotonicMs();
+    const removed = (): boolean => !hasRef(participants(sim.node('b').life.view!), dead);
+    await sim.until(removed, 4000, 'the dead node is removed');
+    expect(sim.time.monotonicMs() - killedMs).toBeLessThan(1500 + 100 + 50);
   });
 
   test('with a batch committed and its watermark lost, nobody answers the old value (db-ahead-of-replica)', async () => {
