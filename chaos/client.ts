@@ -3,7 +3,8 @@
  * When its node is gone it goes on with the next one.
  */
 import { Redis } from 'ioredis';
-import type { Outcome } from './history.ts';
+import type { ReplyValue } from './history.ts';
+import { type Answer, outcomeOfError, type Send } from './recording.ts';
 import type { NodeAddress } from './target.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
@@ -11,13 +12,6 @@ const CONNECT_TIMEOUT_MS = 2000;
 const COMMAND_TIMEOUT_MS = 15_000;
 /** After anything but an acknowledgement: keeps a cluster in trouble from being hammered. */
 const PAUSE_MS = 50;
-
-export interface Answer {
-  readonly outcome: Outcome;
-  /** As ioredis gives it: texts, numbers, null, lists. An error's text. */
-  readonly reply: unknown;
-  readonly node: string;
-}
 
 export class ChaosClient {
   readonly #nodes: readonly NodeAddress[];
@@ -31,7 +25,10 @@ export class ChaosClient {
     this.#at = first % nodes.length;
   }
 
-  /** Never rejects. A command that could not be sent is `failed`. */
+  /** For workloads. */
+  readonly send: Send = ([command, ...args]) => this.run(command!, ...args);
+
+  /** Never rejects. A command that could not be sent is refused. */
   async run(command: string, ...args: string[]): Promise<Answer> {
     const node = this.#nodes[this.#at]!;
     let redis: Redis;
@@ -39,11 +36,11 @@ export class ChaosClient {
       redis = await this.#connected(node);
     } catch (error) {
       await this.#moveOn();
-      return { outcome: 'failed', reply: `not sent: ${String(error)}`, node: node.name };
+      return { outcome: 'refused', reply: `not sent: ${String(error)}`, node: node.name };
     }
     try {
-      const reply: unknown = await redis.call(command, ...args);
-      return { outcome: 'acknowledged', reply, node: node.name };
+      const reply = (await redis.call(command, ...args)) as ReplyValue;
+      return { outcome: 'ok', reply, node: node.name };
     } catch (error) {
       const { outcome, reply } = classify(error);
       if (outcome === 'unknown') await this.#moveOn();
@@ -97,9 +94,9 @@ function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
 }
 
-/** Error replies say that nothing was changed, but for UNKNOWN; a broken connection says nothing. */
-function classify(error: unknown): { outcome: Outcome; reply: string } {
+/** A broken connection, or no answer in time, says nothing about the data. */
+function classify(error: unknown): Pick<Answer, 'outcome' | 'reply'> {
   const reply = error instanceof Error ? error.message : String(error);
   const answered = error instanceof Error && error.name === 'ReplyError';
-  return { outcome: answered && !reply.startsWith('UNKNOWN') ? 'failed' : 'unknown', reply };
+  return { outcome: answered ? outcomeOfError(reply) : 'unknown', reply };
 }

@@ -1,53 +1,153 @@
 /**
- * What the clients of a run did and were told. Each entry is one command; checkers read nothing else
- * about the clients, so a history can be kept in a file and checked again.
+ * What the clients of a run asked and were told, what was broken meanwhile, which node served as primary
+ * when, and what was found at the end. Checkers and the report read nothing else, so a run that is kept
+ * in a file (`history-file.ts`) can be judged again.
+ *
+ * All moments are milliseconds on one monotonic axis: that of the process that drives the clients, or the
+ * simulator's virtual time. They may have fractions. Two events of the same moment count as concurrent,
+ * so a coarse clock makes the checkers miss violations and never invent one.
  */
 
-/** `failed`: the reply said that nothing was changed. `unknown`: it may have been, then or later. */
-export type Outcome = 'acknowledged' | 'failed' | 'unknown';
+/** A reply without its wire form: a status is its text, a missing value null. Bytes are binary strings. */
+export type ReplyValue = string | number | null | readonly ReplyValue[];
+
+/**
+ * `ok`: there was a reply that is no error. `refused`: certainly not done, now or later. `unknown`: it may
+ * take effect at any time after it was sent, also long after its client gave up, or never.
+ */
+export type Outcome = 'ok' | 'refused' | 'unknown';
 
 export interface Operation {
+  /** The workload that sent it: says which checkers judge it. */
+  readonly workload: string;
   readonly client: string;
-  /** Which node it was sent to. */
+  /** The node it was sent to. */
   readonly node: string;
-  readonly kind: 'set' | 'incr';
-  readonly key: string;
-  /** What a `set` wrote. */
-  readonly value: string;
+  /** The command as it was sent, its name in upper case. */
+  readonly command: readonly string[];
   readonly startedAtMs: number;
+  /** The moment its client knew, or gave up. */
   readonly endedAtMs: number;
   readonly outcome: Outcome;
-  /** The reply, or the error. */
-  readonly reply: string;
+  /** The reply, or the text of the error. */
+  readonly reply: ReplyValue;
 }
 
+/** Something that was broken on purpose, from its beginning until it was mended. */
+export interface FaultSpan {
+  readonly name: string;
+  /** What exactly: the node, the direction of a cut. */
+  readonly detail: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+/**
+ * A time in which one life of a node would have answered as primary of some slots. It begins when the
+ * slots were activated and ends when that node could no longer answer or acknowledge anything for them:
+ * it stepped back, its lease ran out, or it was killed.
+ */
+export interface PrimarySpan {
+  readonly node: string;
+  readonly incarnation: string;
+  readonly epoch: number;
+  /** First and last slot, both included. */
+  readonly slots: readonly [number, number];
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+/** Values by key. Null: looked for and not there. A key that was not looked for is missing. */
+export type Values = ReadonlyMap<string, string | null>;
+
+/** What was found after the clients had stopped and the cluster was whole again. */
+export interface EndState {
+  /** `after the faults`, `after a cold start`. */
+  readonly when: string;
+  /** By node: what it answered to a GET of every key, asked alone. */
+  readonly answers: ReadonlyMap<string, Values>;
+  /**
+   * By node: the keys that it owns and holds clean, taken from its memory; the values of keys that it knows
+   * to be absent are null. Empty where nobody can look into a node.
+   */
+  readonly memory: ReadonlyMap<string, Values>;
+  /** The rows of `kv_store`; keys without a row are null. */
+  readonly table: Values;
+}
+
+/** What a run is called and how it was set up (its seed, number of nodes, ...), for whoever repeats it. */
+export interface RunInfo {
+  readonly title: string;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** Sees every record of a run when it is made; writes it to a file, for example. */
+export type HistorySink = (record: HistoryRecord) => void;
+
+export type HistoryRecord =
+  | { readonly kind: 'run'; readonly run: RunInfo }
+  | { readonly kind: 'operation'; readonly operation: Operation }
+  | { readonly kind: 'fault'; readonly fault: FaultSpan }
+  | { readonly kind: 'primary'; readonly primary: PrimarySpan }
+  | { readonly kind: 'end'; readonly end: EndState };
+
 export class History {
+  readonly run: RunInfo;
+  /** In the order in which they ended. */
   readonly operations: Operation[] = [];
+  readonly faults: FaultSpan[] = [];
+  readonly primaries: PrimarySpan[] = [];
+  /** In the order in which they were read; none for a run that did not come to its end. */
+  readonly ends: EndState[] = [];
+  readonly #sink: HistorySink | undefined;
+
+  /** `sink` gets every record, the run's description first. */
+  constructor(run: RunInfo, sink?: HistorySink) {
+    this.run = run;
+    this.#sink = sink;
+    sink?.({ kind: 'run', run });
+  }
 
   add(operation: Operation): void {
     this.operations.push(operation);
+    this.#sink?.({ kind: 'operation', operation });
   }
 
-  /** Operations by key, each in the order in which they ended. */
-  byKey(kind: Operation['kind']): Map<string, Operation[]> {
-    const keys = new Map<string, Operation[]>();
+  addFault(fault: FaultSpan): void {
+    this.faults.push(fault);
+    this.#sink?.({ kind: 'fault', fault });
+  }
+
+  addPrimary(primary: PrimarySpan): void {
+    this.primaries.push(primary);
+    this.#sink?.({ kind: 'primary', primary });
+  }
+
+  addEnd(end: EndState): void {
+    this.ends.push(end);
+    this.#sink?.({ kind: 'end', end });
+  }
+
+  /** The same run with the operations of these workloads only. */
+  of(workloads: ReadonlySet<string>): History {
+    const part = new History(this.run);
     for (const operation of this.operations) {
-      if (operation.kind !== kind) continue;
-      const list = keys.get(operation.key);
-      if (list === undefined) keys.set(operation.key, [operation]);
-      else list.push(operation);
+      if (workloads.has(operation.workload)) part.operations.push(operation);
     }
-    return keys;
+    part.faults.push(...this.faults);
+    part.primaries.push(...this.primaries);
+    part.ends.push(...this.ends);
+    return part;
   }
 
   count(outcome: Outcome): number {
     return this.operations.filter((operation) => operation.outcome === outcome).length;
   }
 
-  /** The longest time between two acknowledged operations of all clients together. */
+  /** The longest time between two acknowledged operations of all clients together, milliseconds. */
   longestPauseMs(): number {
     const ends = this.operations
-      .filter(({ outcome }) => outcome === 'acknowledged')
+      .filter(({ outcome }) => outcome === 'ok')
       .map(({ endedAtMs }) => endedAtMs)
       .sort((a, b) => a - b);
     let longest = 0;

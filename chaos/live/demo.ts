@@ -13,7 +13,7 @@ export async function runDemo(target: Target, say: (line: string) => void): Prom
     say('  SET on the first node, GET on the last: 1');
 
     const legacy = await last.run('GET', 'user:1001');
-    if (legacy.outcome !== 'acknowledged' || typeof legacy.reply !== 'string') {
+    if (legacy.outcome !== 'ok' || typeof legacy.reply !== 'string') {
       throw new Error(`GET user:1001 should come from the legacy API: ${String(legacy.reply)}`);
     }
     say(`  GET user:1001 came over from the legacy API: ${String(legacy.reply)}`);

@@ -61,7 +61,7 @@ async function measureOne(target: Target, victim: NodeAddress, round: number): P
     await target.kill(victim.name);
     const times = await Promise.all(
       keys.map(async (key, i) => {
-        while ((await clients[i]!.run('SET', key, 'after')).outcome !== 'acknowledged') {
+        while ((await clients[i]!.run('SET', key, 'after')).outcome !== 'ok') {
           await pause(PAUSE_MS);
         }
         return performance.now() - killedAt;

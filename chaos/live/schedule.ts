@@ -4,6 +4,7 @@
  */
 import type { Random } from '../../src/platform/clock.ts';
 import { type Fault, type FaultContext, pause } from '../faults/fault.ts';
+import type { FaultSpan } from '../history.ts';
 import type { Host, Target } from '../target.ts';
 
 /** Load between two faults, milliseconds. */
@@ -13,14 +14,6 @@ const CALM_MIXED_MS_MAX = 4000;
 const PAIR_ODDS = 0.3;
 const WAIT_ODDS = 0.5;
 
-/** A fault from its beginning until it was mended. Moments are of `performance.now()`. */
-export interface Span {
-  readonly name: string;
-  readonly detail: string;
-  readonly startedAtMs: number;
-  readonly endedAtMs: number;
-}
-
 export interface ScheduleOptions {
   readonly target: Target;
   readonly faults: readonly Fault[];
@@ -29,7 +22,8 @@ export interface ScheduleOptions {
   readonly ms: number | undefined;
   readonly random: Random;
   readonly say: (line: string) => void;
-  readonly onSpan: (span: Span) => void;
+  /** Moments are of `performance.now()`. */
+  readonly onSpan: (span: FaultSpan) => void;
   /** Resolves when the cluster is whole again, and what should hold at such a moment was looked at. */
   readonly settle: () => Promise<void>;
 }

@@ -16,7 +16,7 @@ export async function fillStock(target: Target, run: string): Promise<void> {
     for (let at = 0; at < KEYS; at += KEYS_WRITTEN_AT_ONCE) {
       const pairs = range(at, KEYS_WRITTEN_AT_ONCE).flatMap((i) => [keyOf(run, i), valueOf(i)]);
       const { outcome, reply } = await client.run('MSET', ...pairs);
-      if (outcome !== 'acknowledged') throw new Error(`MSET of the stock: ${String(reply)}`);
+      if (outcome !== 'ok') throw new Error(`MSET of the stock: ${String(reply)}`);
     }
   } finally {
     client.close();
@@ -38,7 +38,7 @@ async function missingOn(target: Target, node: number, run: string): Promise<str
     const answers = await Promise.all(part.map((i) => client.run('GET', keyOf(run, i))));
     answers.forEach(({ outcome, reply }, at) => {
       const i = part[at]!;
-      if (outcome === 'acknowledged' && reply === valueOf(i)) return;
+      if (outcome === 'ok' && reply === valueOf(i)) return;
       missing.push(
         `GET ${keyOf(run, i)} on ${address.name}: ${String(reply)}; right: ${valueOf(i)}`,
       );

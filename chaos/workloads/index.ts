@@ -1,6 +1,6 @@
 import { counters } from './counters.ts';
-import { uniqueValues } from './unique-values.ts';
+import { registers } from './registers.ts';
 import type { Workload } from './workload.ts';
 
 /** Every run uses all of them; clients take turns. */
-export const WORKLOADS: readonly Workload[] = [uniqueValues, counters];
+export const WORKLOADS: readonly Workload[] = [registers, counters];

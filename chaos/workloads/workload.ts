@@ -1,15 +1,31 @@
-import type { ChaosClient } from '../client.ts';
-import type { History } from '../history.ts';
+import type { Random } from '../../src/platform/clock.ts';
+import type { Send } from '../recording.ts';
 
-/** What one client does, over and over, until it is told to stop. */
+/** The checkers of `chaos/checkers/index.ts`. */
+export type CheckerName = 'linearizable' | 'acknowledged-present' | 'memory-equals-table';
+
+/** One client of a workload. */
+export interface ClientContext {
+  /** Unlike any other client of the run. */
+  readonly client: string;
+  readonly random: Random;
+  /** Records what it sends. */
+  readonly send: Send;
+}
+
+/** Sends a command or a few, one after the other, and resolves when the last was answered. */
+export type Step = () => Promise<void>;
+
+/**
+ * What clients do, over and over, until they are told to stop. The simulator and runs on real processes use
+ * the same ones; everything random comes from the source that they are given.
+ */
 export interface Workload {
   readonly name: string;
-  /** Does one step: sends a command and records it. `run` names the scenario, `client` this client. */
-  step(context: {
-    run: string;
-    client: string;
-    connection: ChaosClient;
-    history: History;
-    step: number;
-  }): Promise<void>;
+  readonly checkers: readonly CheckerName[];
+  /**
+   * One run of it. `run` is in the name of every key, so that two runs on one cluster share none. What is
+   * returned makes the steps of a client, and may share state between the clients of the run.
+   */
+  begin(run: string): (context: ClientContext) => Step;
 }

@@ -1,0 +1,60 @@
+/** Judges the operations on one object, and explains what no order explains. */
+import type { Operation } from '../../history.ts';
+import { explain } from './explain.ts';
+import { keyspaceModel } from './keyspace-model.ts';
+import type { Model } from './model.ts';
+import type { Judged } from './objects.ts';
+import { type Optional, type Problem, type Required, search } from './search.ts';
+
+export interface Judgement {
+  readonly status: 'holds' | 'broken' | 'undecided';
+  /** Why, when it does not hold. */
+  readonly finding?: string;
+}
+
+/** An operation as the search sees it, with what it was. */
+export type RequiredOperation = Required & { readonly operation: Operation };
+export type OptionalOperation = Optional & { readonly operation: Operation };
+
+export interface ObjectProblem extends Problem {
+  readonly required: readonly RequiredOperation[];
+  readonly optional: readonly OptionalOperation[];
+}
+
+export function judge({ keys, operations }: Judged, configurationsMax: number): Judgement {
+  const model = keyspaceModel(keys);
+  const problem = problemOf(model, operations);
+  const result = search(model, problem, configurationsMax);
+  switch (result.kind) {
+    case 'linearizable':
+      return { status: 'holds' };
+    case 'undecided': {
+      const finding = `${keys.join(', ')}: ${operations.length} operations, undecided after ${result.configurations} configurations`;
+      return { status: 'undecided', finding };
+    }
+    case 'impossible':
+      return { status: 'broken', finding: explain(model, keys, problem, result) };
+  }
+}
+
+/**
+ * Refused operations never took effect; a read with unknown outcome says nothing. What is left is required when
+ * it was answered, and optional when not.
+ */
+export function problemOf<State>(
+  model: Model<State>,
+  operations: readonly Operation[],
+): ObjectProblem {
+  const required: RequiredOperation[] = [];
+  const optional: OptionalOperation[] = [];
+  for (const operation of operations) {
+    const { command, reply, startedAtMs, endedAtMs, outcome } = operation;
+    if (outcome === 'ok') required.push({ command, reply, startedAtMs, endedAtMs, operation });
+    else if (outcome === 'unknown' && !model.changesNothing(command, undefined)) {
+      optional.push({ command, startedAtMs, operation });
+    }
+  }
+  required.sort((a, b) => a.endedAtMs - b.endedAtMs);
+  optional.sort((a, b) => a.startedAtMs - b.startedAtMs);
+  return { required, optional };
+}

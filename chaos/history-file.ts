@@ -1,0 +1,243 @@
+/**
+ * A history as JSON lines, each an array that begins with its kind, so that a run of a million operations
+ * is some 100 MB and `grep` finds the operations of a key. A run that is killed leaves a file that can be read
+ * up to its last whole line.
+ *
+ *     ["run",1,{"title":"kill-node","settings":{"nodes":"3"}}]
+ *     ["op",12.031,13.5,"c1","node-2","registers","ok",["SET","k","v1"],"OK"]
+ *     ["fault",1000,4000.25,"kill-node","node-2"]
+ *     ["primary",0,1000,"node-2","9f..",3,0,5460]
+ *     ["end","after the faults","answers","node-1",[["k","v1"],["gone",null]]]   or "memory"; "table" has no node
+ */
+import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import {
+  type EndState,
+  History,
+  type HistoryRecord,
+  type HistorySink,
+  type Operation,
+  type ReplyValue,
+  type Values,
+} from './history.ts';
+
+/** Raised when a row changes its meaning; older files are then refused, not misread. */
+const FORMAT = 1;
+/** Pairs of one `end` line, which keeps lines short enough for any tool. */
+const PAIRS_PER_LINE = 500;
+
+/** Characters collected before they are written. */
+const BUFFER_CHARACTERS = 1 << 16;
+
+type Row = readonly [string, ...unknown[]];
+
+/** A file that takes the records of a run as they come. Writing is synchronous, so nothing piles up. */
+export class HistoryFile {
+  readonly #descriptor: number;
+  #buffer = '';
+
+  /** Replaces a file of that name. */
+  constructor(path: string) {
+    this.#descriptor = openSync(path, 'w');
+  }
+
+  /** For a `History`. */
+  readonly sink: HistorySink = (record) => {
+    this.#buffer += encodeRecord(record);
+    if (this.#buffer.length >= BUFFER_CHARACTERS) this.#flush();
+  };
+
+  close(): void {
+    this.#flush();
+    closeSync(this.#descriptor);
+  }
+
+  #flush(): void {
+    writeSync(this.#descriptor, this.#buffer);
+    this.#buffer = '';
+  }
+}
+
+/** Rejects when there is no such file, and as `readHistory`. */
+export function readHistoryFile(path: string): Promise<History> {
+  return readHistory(createInterface({ input: createReadStream(path), crlfDelay: Infinity }));
+}
+
+/** The lines of one record, each with its newline. */
+export function encodeRecord(record: HistoryRecord): string {
+  return rowsOf(record)
+    .map((row) => `${JSON.stringify(row)}\n`)
+    .join('');
+}
+
+function rowsOf(record: HistoryRecord): Row[] {
+  switch (record.kind) {
+    case 'run':
+      return [['run', FORMAT, record.run]];
+    case 'operation': {
+      const { startedAtMs, endedAtMs, client, node, workload, outcome, command, reply } =
+        record.operation;
+      const times = [micros(startedAtMs), micros(endedAtMs)];
+      return [['op', ...times, client, node, workload, outcome, command, reply]];
+    }
+    case 'fault': {
+      const { startedAtMs, endedAtMs, name, detail } = record.fault;
+      return [['fault', micros(startedAtMs), micros(endedAtMs), name, detail]];
+    }
+    case 'primary': {
+      const { startedAtMs, endedAtMs, node, incarnation, epoch, slots } = record.primary;
+      const times = [micros(startedAtMs), micros(endedAtMs)];
+      return [['primary', ...times, node, incarnation, epoch, ...slots]];
+    }
+    case 'end':
+      return endRows(record.end);
+  }
+}
+
+/** Three digits behind the point: rounding keeps the order, and moments that become equal count as concurrent. */
+function micros(moment: number): number {
+  return Math.round(moment * 1000) / 1000;
+}
+
+function endRows({ when, answers, memory, table }: EndState): Row[] {
+  const rows: Row[] = [];
+  for (const [node, values] of answers) rows.push(...valueRows([when, 'answers', node], values));
+  for (const [node, values] of memory) rows.push(...valueRows([when, 'memory', node], values));
+  rows.push(...valueRows([when, 'table', ''], table));
+  return rows;
+}
+
+/** At least one row, so that a node with nothing in it is known to have been looked at. */
+function valueRows(place: readonly string[], values: Values): Row[] {
+  const pairs = [...values];
+  const rows: Row[] = [];
+  for (let at = 0; at === 0 || at < pairs.length; at += PAIRS_PER_LINE) {
+    rows.push(['end', ...place, pairs.slice(at, at + PAIRS_PER_LINE)]);
+  }
+  return rows;
+}
+
+/**
+ * Reads what `encodeRecord` wrote. A last line that is broken off is left out. Rejects when the text is no
+ * history, or one of another format.
+ */
+export async function readHistory(
+  lines: AsyncIterable<string> | Iterable<string>,
+): Promise<History> {
+  const end = new EndReader();
+  let history: History | undefined;
+  let previous: string | undefined;
+  const read = (line: string): void => {
+    const row = JSON.parse(line) as Row;
+    if (history === undefined) history = beginning(row);
+    else readRow(row, history, end);
+  };
+  for await (const line of lines) {
+    if (previous !== undefined) read(previous);
+    previous = line;
+  }
+  if (previous !== undefined && (history === undefined || isWhole(previous))) read(previous);
+  if (history === undefined) throw new Error('an empty history');
+  for (const state of end.states()) history.addEnd(state);
+  return history;
+}
+
+function isWhole(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function beginning([kind, format, run]: Row): History {
+  if (kind !== 'run') throw new Error(`a history begins with its run, not with '${kind}'`);
+  if (format !== FORMAT) throw new Error(`a history of format ${String(format)}, not ${FORMAT}`);
+  return new History(run as History['run']);
+}
+
+function readRow(row: Row, history: History, end: EndReader): void {
+  switch (row[0]) {
+    case 'op':
+      return history.add(readOperation(row));
+    case 'fault': {
+      const [, startedAtMs, endedAtMs, name, detail] = row as [
+        string,
+        number,
+        number,
+        string,
+        string,
+      ];
+      return history.addFault({ name, detail, startedAtMs, endedAtMs });
+    }
+    case 'primary': {
+      const [, startedAtMs, endedAtMs, node, incarnation, epoch, first, last] = row as [
+        string,
+        number,
+        number,
+        string,
+        string,
+        number,
+        number,
+        number,
+      ];
+      const slots = [first, last] as const;
+      return history.addPrimary({ node, incarnation, epoch, slots, startedAtMs, endedAtMs });
+    }
+    case 'end':
+      return end.add(row);
+    default:
+      throw new Error(`a row of an unknown kind: '${row[0]}'`);
+  }
+}
+
+function readOperation(row: Row): Operation {
+  const [, startedAtMs, endedAtMs, client, node, workload, outcome, command, reply] = row as [
+    string,
+    number,
+    number,
+    string,
+    string,
+    string,
+    Operation['outcome'],
+    string[],
+    ReplyValue,
+  ];
+  return { workload, client, node, command, startedAtMs, endedAtMs, outcome, reply };
+}
+
+/** Puts the lines of end states together again. */
+class EndReader {
+  readonly #ends = new Map<string, EndInParts>();
+
+  add(row: Row): void {
+    const [, when, place, node, pairs] = row as [
+      string,
+      string,
+      'answers' | 'memory' | 'table',
+      string,
+      [string, string | null][],
+    ];
+    const end: EndInParts = this.#ends.get(when) ?? {
+      answers: new Map(),
+      memory: new Map(),
+      table: new Map(),
+    };
+    this.#ends.set(when, end);
+    const values = end[place].get(node) ?? new Map<string, string | null>();
+    end[place].set(node, values);
+    for (const [key, value] of pairs) values.set(key, value);
+  }
+
+  states(): EndState[] {
+    return [...this.#ends].map(([when, { answers, memory, table }]) => ({
+      when,
+      answers,
+      memory,
+      table: table.get('') ?? new Map<string, string | null>(),
+    }));
+  }
+}
+
+type EndInParts = Record<'answers' | 'memory' | 'table', Map<string, Map<string, string | null>>>;

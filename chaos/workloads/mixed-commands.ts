@@ -1,0 +1,54 @@
+/** Workloads that send one command a step, drawn from a table, to a key that all clients share. */
+import type { Random } from '../../src/platform/clock.ts';
+import { SharedKeys } from './shared-keys.ts';
+import type { CheckerName, Workload } from './workload.ts';
+
+/** What a command is made of; `value` is never given twice. */
+export interface Draw {
+  readonly key: string;
+  readonly value: () => string;
+  readonly random: Random;
+}
+
+export interface Choice {
+  /** How often, against the others. */
+  readonly weight: number;
+  readonly command: (draw: Draw) => readonly string[];
+}
+
+export interface MixedCommandsOptions {
+  readonly name: string;
+  readonly checkers: readonly CheckerName[];
+  /** Keys in use at a time. */
+  readonly keys: number;
+  readonly choices: readonly Choice[];
+}
+
+export function mixedCommands({ name, checkers, keys, choices }: MixedCommandsOptions): Workload {
+  return {
+    name,
+    checkers,
+    begin(run) {
+      const shared = new SharedKeys(`${run}:${name}`, keys);
+      return ({ client, random, send }) => {
+        let values = 0;
+        const value = (): string => `${client}.${values++}`;
+        return async () => {
+          const position = shared.pick(random);
+          const { command } = choose(choices, random);
+          const { outcome } = await send(command({ key: shared.name(position), value, random }));
+          shared.used(position, outcome);
+        };
+      };
+    },
+  };
+}
+
+function choose(choices: readonly Choice[], random: Random): Choice {
+  let left = random.below(choices.reduce((sum, { weight }) => sum + weight, 0));
+  for (const choice of choices) {
+    left -= choice.weight;
+    if (left < 0) return choice;
+  }
+  throw new RangeError('no choices');
+}
