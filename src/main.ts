@@ -1,34 +1,21 @@
 /**
- * Wiring of one node: configuration -> parts -> listen -> graceful shutdown. Everything that touches
- * the outside world is made here and handed down.
+ * Wiring of one process: configuration -> the outside world -> a node -> graceful shutdown. Everything
+ * that touches the outside world is made here and handed down.
  */
-import { createHash } from 'node:crypto';
 import pino from 'pino';
-import { Cluster } from './cluster/cluster.ts';
-import type { ClusterOptions } from './cluster/cluster-node.ts';
-import { slotOf } from './cluster/slot.ts';
-import { matchesGlob } from './config/glob.ts';
-import { createPrepare } from './commands/prepare.ts';
-import { commandTable } from './commands/table.ts';
+import type { Cluster } from './cluster/cluster.ts';
 import { createLiveConfig, type LiveConfig } from './config/live.ts';
 import type { Config } from './config/load.ts';
 import { startHttp } from './http/server.ts';
 import type { Health } from './http/health.ts';
+import { createNode, type Node } from './node.ts';
 import type { Logger } from './platform/logger.ts';
 import { nodeDisk } from './platform/node-disk.ts';
 import { nodeHostFacts } from './platform/node-host.ts';
 import { createNodePlatform } from './platform/node-platform.ts';
-import type { Platform } from './platform/platform.ts';
-import type { InfoSources } from './server/info.ts';
-import { createServer } from './server/server.ts';
 import { createLegacySource } from './storage/legacy/legacy-source.ts';
-import type { LegacySource } from './storage/legacy/source.ts';
-import { DB_COUNT, Keyspace } from './storage/memory/keyspace.ts';
-import { Evictor } from './storage/memory/eviction.ts';
 import { createPostgresStore } from './storage/postgres/postgres-store.ts';
 
-/** How long a stopping node lets clients' commands finish, milliseconds. */
-const DRAIN_MS = 2_000;
 /** Loads that may wait for a connection to the database. */
 const LOAD_QUEUE_MAX = 1_000;
 
@@ -42,7 +29,6 @@ export interface RunningNode {
 /** Starts one node. Rejects when a port is taken. */
 export async function runNode(start: { config: Config; version: string }): Promise<RunningNode> {
   const { config, version } = start;
-  const platform = createNodePlatform();
   const live = createLiveConfig(config, nodeDisk);
   const log = createLogger(config, live);
   for (const warning of config.warnings) log.warn({}, warning);
@@ -51,87 +37,23 @@ export async function runNode(start: { config: Config; version: string }): Promi
       'no database is configured: set --store or RINGFENCE_STORE to a PostgreSQL URL',
     );
 
-  const { policies } = config;
-  const { legacyConcurrency: concurrency, legacyPendingMax: pendingMax } = config;
-  const legacy = createLegacySource(policies, {
-    ...platform,
-    logger: log.child({ part: 'legacy' }),
-    concurrency,
-    pendingMax,
-  });
-  const prepare = createPrepare({ slotOf, limits: live, random: () => platform.random.float() });
-  const cluster = new Cluster({
-    platform,
-    log: log.child({ part: 'cluster' }),
-    store: createPostgresStore({
-      ...platform,
-      url: config.store,
-      node: config.nodeId,
-      logger: log.child({ part: 'store' }),
-      loadConnections: config.storeConnections,
-      loadQueueMax: LOAD_QUEUE_MAX,
-      statementTimeoutMs: config.storeTimeoutMs,
-      batchWaitMs: config.laneWaitMs,
-      lanePipeline: config.lanePipeline,
-      connectTimeoutMs: config.storeTimeoutMs,
-    }),
-    legacy,
-    options: clusterOptions(config, live),
-    prepare,
-    policyOf: (key) => policies.policyFor(key),
-    matches: matchesGlob,
-    createKeyspace: (nowMs) => createMemory(platform, live, nowMs),
-    node: {
-      node: config.nodeId,
-      host: config.announceHost,
-      zone: config.zone,
-      tokens: config.tokens,
-    },
-    links: { bind: config.linkBind, port: config.linkPort },
-    clusterIdOf,
-  });
-
-  const facts = createFacts({ platform, cluster, config, live, legacy, version });
-  const server = createServer({
-    platform,
-    log: log.child({ part: 'server' }),
-    settings: live,
-    commands: commandTable.values(),
-    prepare,
-    router: cluster,
-    config: live,
-    cluster,
-    info: facts.info,
-    resetCounters: () => facts.resetCounters(),
-  });
-  for (const key of [
-    'maxmemoryPolicy',
-    'maxmemorySamples',
-    'lfuLogFactor',
-    'lfuDecayTime',
-  ] as const) {
-    live.onChange(key, () => {
-      if (cluster.life !== null) tune(live, cluster.life.keyspace, cluster.life.evictor);
-    });
-  }
+  const node = createWiredNode(config, live, log, version);
   const listen = async () => {
-    const clients = await server.listen({ host: config.bind, port: config.port });
+    const clients = await node.listen();
     const http = await startHttp({
       host: config.httpBind,
       port: config.httpPort,
-      health: () => healthOf(cluster),
+      health: () => healthOf(node.cluster),
       log: log.child({ part: 'http' }),
     });
     return { clients, http };
   };
   const { clients, http } = await listen().catch(async (error: unknown) => {
     // Nothing may keep the process alive that only came to say that a port is taken.
-    await server.close(0);
-    await legacy.close();
+    await node.abandon();
     throw error;
   });
-  facts.port = clients.port;
-  const ready = cluster.start({ port: clients.port, httpPort: http.port });
+  const ready = node.join({ port: clients.port, httpPort: http.port });
   let stopping = false;
   ready.then(
     () => {
@@ -144,13 +66,36 @@ export async function runNode(start: { config: Config; version: string }): Promi
     async stop() {
       stopping = true;
       log.info({}, 'stopping');
-      await server.close(DRAIN_MS);
-      await cluster.drain(DRAIN_MS);
-      await cluster.stop();
-      await legacy.close();
+      await node.stop();
       await http.close();
     },
   };
+}
+
+/** The node on this machine's clock, sockets and disk, with its PostgreSQL and its legacy APIs. */
+function createWiredNode(config: Config, live: LiveConfig, log: Logger, version: string): Node {
+  const platform = createNodePlatform();
+  const { policies, legacyConcurrency: concurrency, legacyPendingMax: pendingMax } = config;
+  const legacy = createLegacySource(policies, {
+    ...platform,
+    logger: log.child({ part: 'legacy' }),
+    concurrency,
+    pendingMax,
+  });
+  const store = createPostgresStore({
+    ...platform,
+    url: config.store,
+    node: config.nodeId,
+    logger: log.child({ part: 'store' }),
+    loadConnections: config.storeConnections,
+    loadQueueMax: LOAD_QUEUE_MAX,
+    statementTimeoutMs: config.storeTimeoutMs,
+    batchWaitMs: config.laneWaitMs,
+    lanePipeline: config.lanePipeline,
+    connectTimeoutMs: config.storeTimeoutMs,
+  });
+  const hostFacts = nodeHostFacts;
+  return createNode({ platform, log, store, legacy, config, live, version, hostFacts });
 }
 
 /** Redis's names of log levels in pino's. */
@@ -175,55 +120,6 @@ function createLogger(config: Config, live: LiveConfig): Logger {
   return logger;
 }
 
-function clusterOptions(config: Config, live: LiveConfig): ClusterOptions {
-  return {
-    replicas: config.replicas,
-    leaseMs: config.leaseMs,
-    leaseMarginMs: config.leaseMarginMs,
-    requestTimeoutMs: config.requestTimeoutMs,
-    clockBoundMs: config.clockBoundMs,
-    connectTimeoutMs: config.leaseMs,
-    linkBufferMax: config.linkBufferMax,
-    lanePipeline: config.lanePipeline,
-    batchRowsMax: config.batchRowsMax,
-    batchBytesMax: config.batchBytesMax,
-    readsWithoutStore: config.readsWithoutStore,
-    warmUp: config.warmUp,
-    live,
-  };
-}
-
-/** A memory of its own for every life of the node. */
-function createMemory(
-  platform: Platform,
-  live: LiveConfig,
-  nowMs: () => number,
-): { keyspace: Keyspace; evictor: Evictor } {
-  const keyspace = new Keyspace({ random: platform.random, nowMs });
-  const evictor = new Evictor({
-    keyspace,
-    random: platform.random,
-    nowMs,
-    policy: live.maxmemoryPolicy,
-    samples: live.maxmemorySamples,
-  });
-  tune(live, keyspace, evictor);
-  return { keyspace, evictor };
-}
-
-/** Brings the options of eviction to a memory. */
-function tune(live: LiveConfig, keyspace: Keyspace, evictor: Evictor): void {
-  evictor.policy = live.maxmemoryPolicy;
-  evictor.samples = live.maxmemorySamples;
-  keyspace.access.lfuLogFactor = live.lfuLogFactor;
-  keyspace.access.lfuDecayMinutes = live.lfuDecayTime;
-}
-
-/** 40 hexadecimal digits that stay the same over restarts, as Redis's cluster commands show nodes. */
-function clusterIdOf(node: string): string {
-  return createHash('sha1').update(node).digest('hex');
-}
-
 function healthOf(cluster: Cluster): Health {
   const { blocking, others } = cluster.problems();
   return {
@@ -234,116 +130,4 @@ function healthOf(cluster: Cluster): Health {
       nodes: cluster.nodes().map(({ name, state, connected }) => ({ name, state, connected })),
     },
   };
-}
-
-interface Counters {
-  readonly hits: number;
-  readonly misses: number;
-  readonly expired: number;
-  readonly evicted: number;
-}
-
-/** The numbers behind INFO that the server itself does not have. */
-function createFacts(parts: {
-  platform: Platform;
-  cluster: Cluster;
-  config: Config;
-  live: LiveConfig;
-  legacy: LegacySource;
-  version: string;
-}): { info: InfoSources; port: number; resetCounters(): void } {
-  const { platform, cluster, config, live, legacy, version } = parts;
-  const startedAtMs = platform.clock.monotonicMs();
-  const runId = clusterIdOf(`${config.nodeId}/${platform.random.id()}`);
-  let peakBytes = 0;
-  const counters = (): Counters => ({
-    hits: cluster.life?.keyspace.hits ?? 0,
-    misses: cluster.life?.keyspace.misses ?? 0,
-    expired: cluster.life?.upkeep.expired ?? 0,
-    evicted: cluster.life?.upkeep.evicted ?? 0,
-  });
-  let before = counters();
-  const facts = {
-    port: config.port,
-    resetCounters: () => {
-      before = counters();
-    },
-    info: {
-      host: nodeHostFacts,
-      identity: () => ({
-        version,
-        runId,
-        port: facts.port,
-        configFile: config.filePath ?? '',
-        startedAtMs,
-        nowMs: () => cluster.nowMs(),
-      }),
-      memory: () => {
-        const usedBytes = cluster.life?.keyspace.usedBytes ?? 0;
-        peakBytes = Math.max(peakBytes, usedBytes);
-        return { usedBytes, peakBytes, maxBytes: live.maxmemory, policy: live.maxmemoryPolicy };
-      },
-      persistence: () => ({
-        loading: cluster.life?.settled !== true,
-        lastWriteOk: cluster.life?.engine.lane.down !== true,
-        uncommitted: cluster.life?.engine.operations.pendingCount ?? 0,
-        lastCommitAtMs: cluster.life?.engine.lane.lastCommitAtMs ?? 0,
-      }),
-      keyspace: () => keyspaceFacts(cluster),
-      keyspaceCounters: () => {
-        const now = counters();
-        return {
-          hits: now.hits - before.hits,
-          misses: now.misses - before.misses,
-          expired: now.expired - before.expired,
-          evicted: now.evicted - before.evicted,
-        };
-      },
-      ringfence: () => ringfenceLines(cluster, legacy),
-    },
-  };
-  return facts;
-}
-
-function keyspaceFacts(
-  cluster: Cluster,
-): { db: number; keys: number; expires: number; avgTtlMs: number }[] {
-  const keyspace = cluster.life?.keyspace;
-  if (keyspace === undefined) return [];
-  const found = [];
-  for (let db = 0; db < DB_COUNT; db++) {
-    const keys = keyspace.dbKeyCount(db);
-    if (keys > 0) found.push({ db, keys, expires: keyspace.expiresCount(db), avgTtlMs: 0 });
-  }
-  return found;
-}
-
-function ringfenceLines(cluster: Cluster, legacy: LegacySource): [string, string | number][] {
-  const { life } = cluster;
-  const lines: [string, string | number][] = [
-    ['epoch', cluster.epoch],
-    ['problems', Object.values(cluster.problems()).flat().join('; ')],
-    ['expulsions', cluster.expulsions],
-  ];
-  if (life !== null) {
-    lines.push(
-      ['incarnation', life.self.incarnation],
-      ['lease_valid', life.lease.valid ? 1 : 0],
-      ['lane_down', life.engine.lane.down ? 1 : 0],
-      ['lane_queue', life.engine.lane.length],
-      ['batches', life.engine.lane.batches],
-      ['batch_rows', life.engine.lane.rows],
-      ['loads', life.engine.loader.loads],
-      ['warmed_rows', life.warmUp.rows],
-      ['slots_to_fill', life.fill.left],
-      ['slots_to_learn', life.learning],
-    );
-  }
-  for (const { prefix, requests, found, absent, failed, breakerOpen } of legacy.stats()) {
-    lines.push([
-      `legacy_${prefix}`,
-      `requests=${requests},found=${found},absent=${absent},failed=${failed},breaker_open=${breakerOpen ? 1 : 0}`,
-    ]);
-  }
-  return lines;
 }

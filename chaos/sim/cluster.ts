@@ -7,20 +7,20 @@
  * - `SimNetwork` carries bytes in order with a delay; a cut link holds them until it is healed.
  * - `SimDatabase` keeps what `storage/postgres` promises.
  */
-import { Cluster } from '../../src/cluster/cluster.ts';
-import type { ClusterOptions } from '../../src/cluster/cluster-node.ts';
+import type { Cluster } from '../../src/cluster/cluster.ts';
 import { slotOf } from '../../src/cluster/slot.ts';
 import { isMoving } from '../../src/cluster/view.ts';
-import { matchesGlob } from '../../src/config/glob.ts';
 import { createPrepare } from '../../src/commands/prepare.ts';
+import { createLiveConfig } from '../../src/config/live.ts';
+import { type Config, loadConfig } from '../../src/config/load.ts';
+import { createNode, type Node } from '../../src/node.ts';
+import type { Disk } from '../../src/platform/disk.ts';
 import type { Platform } from '../../src/platform/platform.ts';
-import { Evictor } from '../../src/storage/memory/eviction.ts';
-import { Keyspace } from '../../src/storage/memory/keyspace.ts';
 import { SimClient } from './client.ts';
 import { SimDatabase } from './database.ts';
 import { LEGACY_PREFIX, SimLegacy } from './legacy.ts';
 import { QuietLog } from './log.ts';
-import { Host } from './machine.ts';
+import { type ClockFaults, Host } from './machine.ts';
 import { SimNetwork } from './network.ts';
 import { SeededRandom } from './random.ts';
 import { VirtualTime } from './time.ts';
@@ -28,24 +28,82 @@ import { VirtualTime } from './time.ts';
 /** Keys with this prefix live in memory only. */
 export const NONE_PREFIX = 'none:';
 
-export interface SimOptions extends Partial<Omit<ClusterOptions, 'live'>> {
+/** Options of the nodes; those that are not here are as in production. */
+type NodeOptions = Pick<
+  Config,
+  | 'replicas'
+  | 'leaseMs'
+  | 'leaseMarginMs'
+  | 'requestTimeoutMs'
+  | 'clockBoundMs'
+  | 'lanePipeline'
+  | 'batchRowsMax'
+  | 'readsWithoutStore'
+  | 'warmUp'
+  | 'tokens'
+  | 'storeTimeoutMs'
+  | 'laneWaitMs'
+>;
+
+export interface SimOptions extends Partial<NodeOptions> {
   readonly seed?: number;
-  readonly tokens?: number;
   readonly zones?: Readonly<Record<string, string>>;
   readonly maxmemory?: number;
 }
 
-const TOMBSTONE_MS = 60_000;
+/** Few tokens, so that views are cheap; nothing is loaded that no test asks for. */
+const NODE_OPTIONS: Partial<NodeOptions> = {
+  tokens: 8,
+  leaseMarginMs: 100,
+  batchRowsMax: 100,
+  warmUp: false,
+};
+
+const POLICIES = [
+  { prefix: NONE_PREFIX, persist: 'none' },
+  {
+    prefix: LEGACY_PREFIX,
+    legacy: { url: 'http://legacy/{key}', value: '/value', negativeTtl: '60s' },
+  },
+];
+
+const CLIENT_PORT = 7001;
+const HTTP_PORT = 8001;
+const BASE_CONFIG = loadConfig({
+  flags: { port: String(CLIENT_PORT), 'http-port': String(HTTP_PORT) },
+  file: { path: 'simulation.json', text: JSON.stringify({ policies: POLICIES }) },
+});
+
+/** Nothing is decided by these. */
+const HOST_FACTS = {
+  os: 'simulated',
+  processId: 1,
+  executable: 'ringfence',
+  residentBytes: 0,
+  heapBytes: 0,
+  machineBytes: 0,
+  cpuUserSeconds: 0,
+  cpuSystemSeconds: 0,
+};
+
+const NO_DISK: Disk = {
+  readText: () => Promise.resolve(null),
+  replaceText: () => Promise.reject(new Error('a simulated machine has no disk')),
+};
 
 export class SimNode {
   readonly host: Host;
-  readonly cluster: Cluster;
+  readonly parts: Node;
   readonly log: QuietLog;
 
-  constructor(host: Host, cluster: Cluster, log: QuietLog) {
+  constructor(host: Host, parts: Node, log: QuietLog) {
     this.host = host;
-    this.cluster = cluster;
+    this.parts = parts;
     this.log = log;
+  }
+
+  get cluster(): Cluster {
+    return this.parts.cluster;
   }
 
   get life(): NonNullable<Cluster['life']> {
@@ -88,66 +146,45 @@ export class Sim {
   }
 
   /** Starts a node (again, under the same name, as a new process). */
-  startNode(name: string): SimNode {
-    const host = new Host(name, this.time);
+  startNode(name: string, clocks: Partial<ClockFaults> = {}): SimNode {
+    const host = new Host(name, this.time, clocks);
     const log = new QuietLog();
-    const random = new SeededRandom(this.#random.below(2 ** 32));
     const platform: Platform = {
       clock: host.clock,
       timers: host.timers,
-      random,
+      random: new SeededRandom(this.#random.below(2 ** 32)),
       transport: this.network.transport(host),
     };
-    const { seed: _seed, tokens = 8, zones = {}, maxmemory = 0, ...rest } = this.#options;
-    const cluster = new Cluster({
+    const config = this.#configOf(name);
+    const parts = createNode({
       platform,
       log,
       store: this.database.store(host),
       legacy: this.legacy,
-      options: {
-        replicas: 3,
-        leaseMs: 1500,
-        leaseMarginMs: 100,
-        requestTimeoutMs: 5_000,
-        clockBoundMs: 50,
-        connectTimeoutMs: 500,
-        linkBufferMax: 64 * 1024 * 1024,
-        lanePipeline: 2,
-        batchRowsMax: 100,
-        batchBytesMax: 1024 * 1024,
-        readsWithoutStore: 'serve',
-        warmUp: false,
-        ...rest,
-        live: {
-          maxmemory,
-          valueBytesMax: 1024 * 1024,
-          loadPendingMax: 10_000,
-          pendingRequestsMax: 10_000,
-          keysLimit: 100_000,
-        },
-      },
-      prepare: this.#prepare,
-      policyOf: (key) => ({
-        persistent: !key.startsWith(NONE_PREFIX),
-        defaultTtlMs: 0,
-        tombstoneMs: key.startsWith(LEGACY_PREFIX) ? TOMBSTONE_MS : 0,
-      }),
-      matches: matchesGlob,
-      createKeyspace: (nowMs) => {
-        const keyspace = new Keyspace({ random, nowMs });
-        return {
-          keyspace,
-          evictor: new Evictor({ keyspace, random, nowMs, policy: 'allkeys-lru', samples: 5 }),
-        };
-      },
-      node: { node: name, host: name, zone: zones[name] ?? name, tokens },
-      links: { bind: name, port: 17001 },
-      clusterIdOf: (node) => node.padEnd(40, '0'),
+      config,
+      live: createLiveConfig(config, NO_DISK),
+      version: '0.0.0',
+      hostFacts: () => HOST_FACTS,
     });
-    const node = new SimNode(host, cluster, log);
+    const node = new SimNode(host, parts, log);
     this.nodes.set(name, node);
-    void cluster.start({ port: 7001, httpPort: 8001 });
+    void parts.listen().then(() => parts.join({ port: CLIENT_PORT, httpPort: HTTP_PORT }));
     return node;
+  }
+
+  #configOf(name: string): Config {
+    const { seed: _seed, zones = {}, maxmemory = 0, ...options } = this.#options;
+    return {
+      ...BASE_CONFIG,
+      ...NODE_OPTIONS,
+      ...options,
+      initial: { ...BASE_CONFIG.initial, maxmemory },
+      nodeId: name,
+      bind: name,
+      linkBind: name,
+      announceHost: name,
+      zone: zones[name] ?? name,
+    };
   }
 
   /** Starts these nodes and waits until all of them serve everything. */

@@ -1,6 +1,6 @@
 /**
  * What commands about the connection, the server and the cluster need from above: interfaces declared
- * here, implemented by `server/` and `cluster/`, plugged together in `main.ts`.
+ * here, implemented by `server/` and `cluster/`, plugged together in `node.ts`.
  */
 import type { Protocol } from '../resp/reply.ts';
 
