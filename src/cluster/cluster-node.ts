@@ -12,6 +12,7 @@ import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { KeyPolicy } from '../storage/memory/working-set.ts';
 import type { LegacySource } from '../storage/legacy/source.ts';
 import type { LoadPool, Member, NodeRef, Store, View } from '../storage/postgres/store.ts';
+import { slotRuns } from './effects.ts';
 import { Engine } from './engine.ts';
 import type { Prepare } from './execute.ts';
 import { Fill } from './fill.ts';
@@ -23,6 +24,7 @@ import { Loader } from './loader.ts';
 import { Membership } from './membership.ts';
 import { Outage } from './outage.ts';
 import { HeartbeatFlag, type Peer, Peers } from './peers.ts';
+import { Pressure } from './pressure.ts';
 import { Replica } from './replica.ts';
 import { Router } from './router.ts';
 import { Rpc } from './rpc.ts';
@@ -113,8 +115,9 @@ export class ClusterNode {
   readonly #gone = new Set<string>();
   /** Learners of the present view that say they have everything. */
   readonly #filled = new Set<string>();
-  /** Slots that this node still learns. */
+  /** Slots that this node still learns, and how many it learns or has learned in this view. */
   readonly #learning = new Set<number>();
+  #toLearn = 0;
   #holdersTimer: TimerHandle | null = null;
   #stopped = false;
 
@@ -261,8 +264,15 @@ export class ClusterNode {
       maxmemory: () => options.live.maxmemory,
       sweep: (limit) => env.store.sweep(limit),
     });
-    this.fill = new Fill(withPeers);
-    this.warmUp = new WarmUp({ ...withPeers, hasRoom: () => this.upkeep.hasRoom() });
+    const pressure = new Pressure({
+      clock: platform.clock,
+      operations,
+      lane,
+      pendingMax: () => options.live.pendingRequestsMax,
+    });
+    const background = { ...withPeers, pressure: () => pressure.cause() };
+    this.fill = new Fill(background);
+    this.warmUp = new WarmUp({ ...background, hasRoom: () => this.upkeep.hasRoom() });
     this.router = new Router({
       ...withPeers,
       clockBoundMs: options.clockBoundMs,
@@ -323,6 +333,11 @@ export class ClusterNode {
   /** Slots that this node learns and does not have yet. */
   get learning(): number {
     return this.#learning.size;
+  }
+
+  /** Slots that this node learns in this view, those included that it has already. */
+  get toLearn(): number {
+    return this.#toLearn;
   }
 
   /** Resolves when the lease runs and the lane stands. Rejects when the database refuses this node. */
@@ -395,8 +410,12 @@ export class ClusterNode {
     for (const slot of lost) this.keyspace.clearSlot(slot, null);
     this.#filled.clear();
     this.#learning.clear();
-    for (let slot = 0; slot < SLOT_COUNT; slot++)
-      if (this.slots.isLearner(slot)) this.#learning.add(slot);
+    this.#toLearn = 0;
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      if (!this.slots.isLearner(slot)) continue;
+      this.#toLearn++;
+      if (!this.slots.isHeld(slot)) this.#learning.add(slot);
+    }
     this.peers.setMembers(members);
     this.#log.info(
       { epoch: view.epoch, members: members.map(refKey), settled: living(view).length },
@@ -434,7 +453,24 @@ export class ClusterNode {
       writer.u8(db);
       writer.str(key);
     }
+    const learned = this.#learnedFrom(peer.member);
+    writer.u16(learned.length);
+    for (const { slot, to } of learned) {
+      writer.u16(slot);
+      writer.u16(to);
+    }
     stream.end();
+  }
+
+  /** Runs of slots of a primary that this node learns and has already. */
+  #learnedFrom(primary: NodeRef): { slot: number; to: number }[] {
+    const learned: number[] = [];
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      if (!this.slots.isLearner(slot) || !this.slots.isHeld(slot)) continue;
+      const owner = this.slots.primaryOf(slot);
+      if (owner !== undefined && sameRef(owner, primary)) learned.push(slot);
+    }
+    return slotRuns(learned, () => true);
   }
 
   #onConfirm(from: NodeRef, frame: FrameReader): void {
@@ -443,6 +479,12 @@ export class ClusterNode {
     for (let left = frame.u32(); left > 0; left--) {
       places.push({ slot: frame.u16(), db: frame.u8(), key: frame.str() });
     }
+    const learned = new Uint8Array(SLOT_COUNT);
+    for (let left = frame.u16(); left > 0; left--) {
+      const first = frame.u16();
+      learned.fill(1, first, frame.u16() + 1);
+    }
+    this.fill.begin(from, (slot) => learned[slot] === 1);
     const mine = places.filter(({ slot }) => this.slots.isPrimary(slot));
     if (mine.length > 0) this.engine.operations.settle(mine);
     if (this.slots.confirm(from).length > 0) this.engine.retryParked();
@@ -459,8 +501,10 @@ export class ClusterNode {
   // ---------------------------------------------------------------- learning
 
   #onFilled(slot: number): void {
-    if (!this.#learning.delete(slot) || this.#learning.size > 0) return;
-    this.#log.info({ epoch: this.#epoch }, 'filled');
+    if (!this.#learning.delete(slot)) return;
+    this.slots.setHeld(slot);
+    if (this.#learning.size > 0) return;
+    this.#log.info({ epoch: this.#epoch, slots: this.#toLearn }, 'filled');
     this.peers.heartbeatAll();
     void this.membership.plan();
   }

@@ -77,6 +77,11 @@ export class Operations {
     return this.#pending.size - this.lane.length - this.lane.underWay;
   }
 
+  /** Operations begun in this life, settled or not. */
+  get begunCount(): number {
+    return this.#lastOpNo;
+  }
+
   get pendingCount(): number {
     return this.#pending.size + this.#undecided.size;
   }

@@ -57,11 +57,17 @@ export class OutStream {
     return this.#nextSeq - 1 - this.#confirmedSeq;
   }
 
-  /** Sends an operation's effects; `op` null: nobody waits for it. */
-  send(op: Op | null, payload: Buffer): void {
+  /** The peer has everything up to this number. */
+  get confirmedSeq(): number {
+    return this.#confirmedSeq;
+  }
+
+  /** Sends an operation's effects; `op` null: nobody waits for it. Returns its number. */
+  send(op: Op | null, payload: Buffer): number {
     const seq = this.#nextSeq++;
     this.#items.push({ op, payload });
     this.#write(seq, payload);
+    return seq;
   }
 
   /** The peer has everything up to `seq`. */

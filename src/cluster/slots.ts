@@ -45,6 +45,8 @@ export class SlotTable {
   #placement: Placement = new Array<Group>(SLOT_COUNT).fill(NO_GROUP);
   readonly #roles = new Uint8Array(SLOT_COUNT);
   readonly #holders: (Holders | null)[] = new Array<Holders | null>(SLOT_COUNT).fill(null);
+  /** 1: this node has the slot as an owner has it: it is one, or a learner that was filled. */
+  readonly #held = new Uint8Array(SLOT_COUNT);
   /** 1: everything the database has of this slot is in memory (or dirty). */
   readonly #complete = new Uint8Array(SLOT_COUNT);
   /** Counts wholesale losses of a slot's content (flush, drop), so that loads notice what overtook them. */
@@ -80,6 +82,16 @@ export class SlotTable {
 
   isLearner(slot: number): boolean {
     return (this.#roles[slot]! & Role.Learner) !== 0;
+  }
+
+  /** This node owns the slot, or learns it and has all of it. */
+  isHeld(slot: number): boolean {
+    return this.#held[slot] === 1;
+  }
+
+  /** A slot that this node learns was sent to its end. */
+  setHeld(slot: number): void {
+    this.#held[slot] = 1;
   }
 
   isComplete(slot: number): boolean {
@@ -130,7 +142,9 @@ export class SlotTable {
       const waits = still !== null && still.size > 0;
       this.#roles[slot] = waits ? role : role | Role.Active;
       if ((role & Role.Primary) !== 0 && !wasPrimary) gained.push(slot);
-      if (role === 0) this.#complete[slot] = 0;
+      // Whoever goes on learning a slot that it has keeps it, as an owner does: see `fill.ts`.
+      if ((role & Role.Owner) !== 0) this.#held[slot] = 1;
+      else if (role === 0) this.#held[slot] = this.#complete[slot] = 0;
     }
     this.#placement = placement;
     this.#forget(new Set(alive));

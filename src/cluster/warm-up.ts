@@ -13,6 +13,7 @@ import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { LoadPool, Row, RowKey } from '../storage/postgres/store.ts';
 import type { Engine } from './engine.ts';
 import { keyId } from './op.ts';
+import type { Cause } from './pressure.ts';
 import { SLOT_COUNT } from './slot.ts';
 import type { SlotTable } from './slots.ts';
 
@@ -24,6 +25,8 @@ export interface WarmUpEnv {
   readonly engine: Engine;
   readonly loads: LoadPool;
   epoch(): number;
+  /** Why to go slowly at the moment, or null. */
+  pressure(): Cause | null;
   /** Memory has room for data that nobody has asked for yet. */
   hasRoom(): boolean;
 }
@@ -32,6 +35,8 @@ const ROWS = 2000;
 const BYTES = 4 * 1024 * 1024;
 /** How often incomplete slots are looked for, milliseconds. */
 const PERIOD_MS = 500;
+/** Pause after each page while clients or the database suffer, milliseconds. */
+const SLOW_MS = 250;
 
 export class WarmUp {
   readonly #env: WarmUpEnv;
@@ -125,7 +130,7 @@ export class WarmUp {
       for (; next < end; next++) if (intact(next)) slots.setComplete(next, true);
       if (last === undefined || !this.#env.hasRoom()) return;
       after = { slot: last.slot, db: last.db, key: last.key };
-      await this.#pause(0);
+      await this.#pause(this.#env.pressure() === null ? 0 : SLOW_MS);
     }
   }
 

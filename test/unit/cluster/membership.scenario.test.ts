@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { Sim, type SimOptions } from '../../../chaos/sim/cluster.ts';
-import { slotOf } from '../../../src/cluster/slot.ts';
+import { SLOT_COUNT, slotOf } from '../../../src/cluster/slot.ts';
 import { type LoadOptions, SteadyLoad } from './steady-load.ts';
 
 /** A cluster with some keys of both kinds, and clients at work on `busy`. */
@@ -44,6 +44,15 @@ async function expectUnharmed(sim: Sim, load: SteadyLoad): Promise<void> {
     }
   }
   expect(missing).toEqual([]);
+}
+
+/** Waits until a node has some of the slots that it learns, and not all. */
+function halfFilled(sim: Sim, name: string): Promise<void> {
+  const isHalf = (): boolean => {
+    const { life } = sim.node(name).cluster;
+    return life !== null && life.learning > 0 && life.learning < life.toLearn;
+  };
+  return sim.until(isHalf, 5000, `${name} is half filled`);
 }
 
 /** As `main.ts` ends a process, and the next one with its name. */
@@ -155,6 +164,77 @@ describe('under load, no request fails and nothing is lost when', () => {
     await sim.settle(...names);
     for (let i = 0; i < KEYS; i++) expect(new Set(zonesOf(`k${i}`)).size).toBe(2);
     expect(sim.node('d').life.self.zone).toBe('z3');
+    await expectUnharmed(sim, load);
+  });
+});
+
+describe('under load, nothing is lost or stale when', () => {
+  /** Clients where nobody dies; a write that ran on the dead node may be unknown. */
+  const unknown = { load: { mayBeUnknown: true } };
+
+  test('the node that joins dies half-way: nobody sees even an error', async () => {
+    const { sim, load } = await underLoad(['a', 'b', 'c'], ['a', 'b', 'c']);
+    sim.startNode('d');
+    await halfFilled(sim, 'd');
+    sim.kill('d');
+    await sim.settle('a', 'b', 'c');
+    await expectUnharmed(sim, load);
+  });
+
+  test('a node that hands over dies: the learner keeps what it has in full, and gets the rest', async () => {
+    const { sim, load } = await underLoad(['a', 'b', 'c'], ['a', 'b'], unknown);
+    sim.startNode('d');
+    await halfFilled(sim, 'd');
+    const { slots } = sim.node('d').life;
+    const had = Array.from({ length: SLOT_COUNT }, (_, i) => i).filter((i) => slots.isHeld(i));
+    expect(had.length).toBeGreaterThan(100);
+    sim.kill('c');
+    await sim.until(() => sim.node('d').life.view!.removed.length > 0, 5000, 'c is removed');
+    expect(had.filter((slot) => !slots.isHeld(slot))).toEqual([]);
+    await sim.settle('a', 'b', 'd');
+    await expectUnharmed(sim, load);
+  });
+
+  test('who proposed the leave of another dies before it told anybody', async () => {
+    const names = ['a', 'b', 'c', 'd'];
+    const { sim, load } = await underLoad(names, ['b', 'c', 'd'], unknown);
+    void sim.node('a').cluster.grant({ kind: 'leave', node: 'd' });
+    await sim.until(() => sim.database.views.at(-1)!.leaving.length > 0, 1000, 'the view is made');
+    expect(sim.node('a').life.view!.leaving).toEqual([]);
+    sim.kill('a');
+    await sim.settle('b', 'c');
+    expect(sim.node('d').life.holdsNothing).toBe(true);
+    await expectUnharmed(sim, load);
+  });
+
+  test('a node leaves while another dies', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    const { sim, load } = await underLoad(names, ['a', 'b', 'd'], unknown);
+    const left = sim.node('d').cluster.leave();
+    await sim.until(() => sim.node('d').life.leaving, 1000, 'd leaves');
+    sim.kill('c');
+    await sim.wait(left);
+    await sim.settle('a', 'b', 'e');
+    await expectUnharmed(sim, load);
+  });
+
+  test('the node that leaves dies half-way', async () => {
+    const names = ['a', 'b', 'c', 'd'];
+    const { sim, load } = await underLoad(names, ['a', 'b', 'c'], unknown);
+    void sim.node('a').cluster.grant({ kind: 'leave', node: 'd' });
+    await sim.until(() => sim.node('a').life.view!.leaving.length > 0, 1000, 'd leaves');
+    sim.kill('d');
+    await sim.settle('a', 'b', 'c');
+    await expectUnharmed(sim, load);
+  });
+
+  test('two nodes join while a third one dies', async () => {
+    const { sim, load } = await underLoad(['a', 'b', 'c'], ['a', 'b'], unknown);
+    sim.startNode('d');
+    sim.startNode('e');
+    await halfFilled(sim, 'd');
+    sim.kill('c');
+    await sim.settle('a', 'b', 'd', 'e');
     await expectUnharmed(sim, load);
   });
 });

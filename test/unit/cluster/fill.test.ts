@@ -1,0 +1,153 @@
+import { describe, expect, test } from 'vitest';
+import { QuietLog } from '../../../chaos/sim/log.ts';
+import { SeededRandom } from '../../../chaos/sim/random.ts';
+import { VirtualTime } from '../../../chaos/sim/time.ts';
+import { decodeEffects, type OwnerEffect } from '../../../src/cluster/effects.ts';
+import type { Engine } from '../../../src/cluster/engine.ts';
+import { Fill } from '../../../src/cluster/fill.ts';
+import type { Cause } from '../../../src/cluster/pressure.ts';
+import { SLOT_COUNT } from '../../../src/cluster/slot.ts';
+import { SlotTable } from '../../../src/cluster/slots.ts';
+import { FrameSplitter, FrameType, FrameWriter } from '../../../src/cluster/wire.ts';
+import { Keyspace } from '../../../src/storage/memory/keyspace.ts';
+import { member, settledView } from './members.ts';
+
+const [a, b] = [member('a'), member('b')];
+
+function effectsIn(payload: Buffer): OwnerEffect[] {
+  const writer = new FrameWriter();
+  writer.begin(FrameType.Effects, 1);
+  writer.raw(payload);
+  writer.end();
+  let effects: OwnerEffect[] = [];
+  new FrameSplitter().push(writer.take(), (frame) => (effects = decodeEffects(frame)));
+  return effects;
+}
+
+/** Node a owns everything, b learns it; what a sends is decoded and kept. */
+function setUp() {
+  const time = new VirtualTime();
+  const keyspace = new Keyspace({ random: new SeededRandom(1), nowMs: () => time.wallMs() });
+  const slots = new SlotTable(a);
+  slots.adopt({ ...settledView(2, [a]), coming: [a, b] });
+  slots.confirm(b);
+  const sent: { effects: OwnerEffect[]; bytes: number }[] = [];
+  const stream = {
+    confirmedSeq: 0,
+    congested: false,
+    send: (_op: null, payload: Buffer) =>
+      sent.push({ effects: effectsIn(payload), bytes: payload.length }),
+  };
+  const engine = { operations: { streamTo: () => stream } } as unknown as Engine;
+  const state = { cause: null as Cause | null };
+  const pressure = (): Cause | null => state.cause;
+  const log = new QuietLog();
+  const fill = new Fill({ clock: time, timers: time, log, keyspace, slots, engine, pressure });
+  fill.restart();
+  const all = (): OwnerEffect[] => sent.flatMap(({ effects }) => effects);
+  /** Lets time pass; the learner confirms everything at once, or nothing. */
+  const pass = (ms: number, confirms = true): void => {
+    for (let i = 0; i < ms; i++) {
+      time.advance(1);
+      if (confirms) stream.confirmedSeq = sent.length;
+    }
+  };
+  return { time, keyspace, slots, fill, stream, state, sent, all, pass, log };
+}
+
+const none = (): boolean => false;
+
+describe('a hand-over', () => {
+  test('begins when the learner has confirmed the view, and brings every slot with its keys', () => {
+    const { keyspace, fill, all, pass, sent } = setUp();
+    keyspace.put(5, 0, 'k', 'v', 0);
+    pass(100);
+    expect(sent).toEqual([]);
+    expect(fill.progress()).toMatchObject([
+      { to: 'b', slots: SLOT_COUNT, slowedBy: 'unconfirmed' },
+    ]);
+    fill.begin(b, none);
+    pass(1000);
+    const ofFive = all().filter(({ slot }) => slot === 5);
+    expect(ofFive).toMatchObject([
+      { kind: 'begin' },
+      { kind: 'fill', key: 'k', value: 'v' },
+      { kind: 'filled', complete: false },
+    ]);
+    expect(all().filter(({ kind }) => kind === 'filled')).toHaveLength(SLOT_COUNT);
+    expect([fill.left, fill.progress(), fill.filledSlots]).toEqual([0, [], SLOT_COUNT]);
+  });
+
+  test('leaves out what the learner has already, and hears it only once', () => {
+    const { fill, all, pass } = setUp();
+    fill.begin(b, (slot) => slot !== 7);
+    fill.begin(b, none);
+    pass(100);
+    expect(all().map(({ slot }) => slot)).toEqual([7, 7]);
+  });
+
+  test('has at most a megabyte unconfirmed, and says how far it is', () => {
+    const { keyspace, fill, stream, sent, pass } = setUp();
+    for (let slot = 0; slot < 100; slot++) keyspace.put(slot, 0, 'k', 'x'.repeat(100_000), 0);
+    fill.begin(b, none);
+    pass(2000, false);
+    const bytes = sent.reduce((sum, chunk) => sum + chunk.bytes, 0);
+    expect(bytes).toBeGreaterThan(1_000_000);
+    expect(bytes).toBeLessThan(1_300_000);
+    expect(fill.progress()).toMatchObject([{ filled: 0, bytesPerSecond: 0 }]);
+    stream.confirmedSeq = sent.length;
+    pass(6, false);
+    const [progress] = fill.progress();
+    expect(progress!.filled).toBeGreaterThan(5);
+    expect(progress!.bytes).toBeGreaterThan(1_300_000);
+  });
+
+  test('goes on at a trickle while clients or the database suffer, and says why', () => {
+    const { keyspace, fill, state, sent, pass, log } = setUp();
+    for (let slot = 0; slot < 1000; slot++) keyspace.put(slot, 0, 'k', 'x'.repeat(100_000), 0);
+    state.cause = 'database-slow';
+    fill.begin(b, none);
+    pass(1000);
+    expect(sent.length).toBeGreaterThanOrEqual(8);
+    expect(sent.length).toBeLessThanOrEqual(11);
+    expect(fill.progress()[0]!.slowedBy).toBe('database-slow');
+    expect(fill.slowedTicks).toBeGreaterThan(100);
+    expect(log.lines.map(({ message }) => message)).toContain('handing over');
+    state.cause = null;
+    const before = sent.length;
+    pass(1000);
+    expect(sent.length - before).toBeGreaterThan(300);
+    expect(fill.progress()[0]).toMatchObject({ slowedBy: null });
+    expect(fill.progress()[0]!.bytesPerSecond).toBeGreaterThan(10_000_000);
+  });
+
+  test.each([
+    ['complete all the time', true, [], true],
+    ['complete only since it began, by loads that the learner was spared', false, [true], false],
+    ['evicted from and read again meanwhile', true, [false, true], false],
+  ])('tells whether a slot is complete that was %s', (_what, before, meanwhile, complete) => {
+    const { keyspace, slots, fill, all, pass } = setUp();
+    for (let i = 0; i < 40; i++) keyspace.put(1, 0, `k${i}`, 'x'.repeat(10_000), 0);
+    slots.setComplete(1, before);
+    fill.begin(b, (slot) => slot !== 1);
+    pass(6);
+    // More than one tick's budget: it has begun, and is not through.
+    expect(all().filter(({ kind }) => kind !== 'fill')).toMatchObject([{ kind: 'begin' }]);
+    for (const now of meanwhile) slots.setComplete(1, now);
+    pass(100);
+    expect(all().at(-1)).toMatchObject({ kind: 'filled', slot: 1, complete });
+  });
+
+  test('waits for slots that are not active yet', () => {
+    const { slots, fill, all, pass } = setUp();
+    slots.adopt({ ...settledView(3, [a, member('c')]), coming: [a, b, member('c')] });
+    slots.adopt({ ...settledView(4, [a]), coming: [a, b] });
+    fill.restart();
+    fill.begin(b, none);
+    pass(200);
+    expect(all()).toEqual([]);
+    slots.expireHolders();
+    pass(1000);
+    expect(all().filter(({ kind }) => kind === 'filled')).toHaveLength(SLOT_COUNT);
+  });
+});
