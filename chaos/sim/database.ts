@@ -18,6 +18,7 @@ import {
   type Row,
   type RowChange,
   RowType,
+  type Settlement,
   type Store,
   StoreError,
   type View,
@@ -37,6 +38,9 @@ interface LeaseState {
   readonly ref: NodeRef;
   counter: number;
   givenUp: boolean;
+  complaints: readonly NodeRef[];
+  /** Why it may not renew any more. */
+  expelled: string | null;
 }
 
 interface HeldBatch {
@@ -62,6 +66,8 @@ export class SimDatabase {
   readonly #held = new Map<string, HeldBatch[]>();
   readonly #laneSessions = new Map<string, Set<(reason: string) => void>>();
   readonly views: View[] = [];
+  /** Complaints that were settled, oldest first. */
+  readonly settlements: Settlement[] = [];
   /** The server is away: nobody gets an answer. */
   down = false;
   /** Nodes that cannot reach it. */
@@ -222,7 +228,13 @@ export class SimDatabase {
       throw new StoreError('fenced', 'this incarnation was removed');
     }
     this.#lanes.set(key, { generation: 0, epoch: null, last: 0 });
-    this.#leases.set(key, { ref: member, counter: 0, givenUp: false });
+    this.#leases.set(key, {
+      ref: member,
+      counter: 0,
+      givenUp: false,
+      complaints: [],
+      expelled: null,
+    });
   }
 
   // ---------------------------------------------------------------- lanes
@@ -353,18 +365,22 @@ export class SimDatabase {
 
   #leaseSession(host: Host, self: NodeRef): LeaseSession {
     return {
-      renew: () =>
+      renew: (complaints) =>
         this.#call(host, 'lease', 'unavailable', () => {
           const lease = this.#leases.get(keyOf(self));
           if (lease === undefined || lease.givenUp)
             throw new StoreError('fenced', 'no lease any more');
+          if (lease.expelled !== null) throw new StoreError('fenced', lease.expelled);
           lease.counter++;
+          lease.complaints = complaints;
           const leases: LeaseInfo[] = [...this.#leases.values()].map(
-            ({ ref, counter, givenUp }) => ({
+            ({ ref, counter, givenUp, complaints, expelled }) => ({
               node: ref.node,
               incarnation: ref.incarnation,
               counter,
               givenUp,
+              complaints,
+              expelled: expelled !== null,
             }),
           );
           const error = this.clockErrorMs.get(self.node) ?? 0;
@@ -389,6 +405,8 @@ export class SimDatabase {
           structuredClone(this.views.filter((view) => view.epoch > epoch)),
         ),
       propose: (proposal) => this.#call(host, 'control', 'unknown', () => this.propose(proposal)),
+      settleComplaint: (settlement) =>
+        this.#call(host, 'control', 'unknown', () => this.settle(settlement)),
       close: () => Promise.resolve(),
     };
   }
@@ -415,6 +433,18 @@ export class SimDatabase {
     for (const [key, lane] of this.#lanes) lane.epoch = members.includes(key) ? view.epoch : null;
     for (const key of gone) this.#leases.delete(key);
     this.views.push(structuredClone(view));
+  }
+
+  /** The transaction that settles a complaint. */
+  settle({ by, about, loser, reason }: Settlement): boolean {
+    const [complainer, accused] = [this.#leases.get(keyOf(by)), this.#leases.get(keyOf(about))];
+    for (const lease of [complainer, accused]) {
+      if (lease === undefined || lease.givenUp || lease.expelled !== null) return false;
+    }
+    if (!complainer!.complaints.some((ref) => keyOf(ref) === keyOf(about))) return false;
+    this.#leases.get(keyOf(loser))!.expelled = reason;
+    this.settlements.push({ by, about, loser, reason });
+    return true;
   }
 
   counterOf(ref: NodeRef): number | null {

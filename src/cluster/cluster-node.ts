@@ -12,6 +12,7 @@ import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { KeyPolicy } from '../storage/memory/working-set.ts';
 import type { LegacySource } from '../storage/legacy/source.ts';
 import type { LoadPool, Member, NodeRef, Store, View } from '../storage/postgres/store.ts';
+import { Complaints } from './complaints.ts';
 import { slotRuns } from './effects.ts';
 import { Engine } from './engine.ts';
 import type { Prepare } from './execute.ts';
@@ -37,7 +38,7 @@ import { Transactions } from './transaction.ts';
 import { Upkeep } from './upkeep.ts';
 import { hasRef, living, participants, refKey, sameRef } from './view.ts';
 import { WarmUp } from './warm-up.ts';
-import { FrameError, type FrameReader, FrameType } from './wire.ts';
+import { FrameError, type FrameReader, FrameType, PROTOCOL_VERSIONS } from './wire.ts';
 
 /** Operations that must wait before a batch is sent behind another one that is under way. */
 const FOLLOW_ROWS = 16;
@@ -104,6 +105,7 @@ export class ClusterNode {
   readonly fill: Fill;
   readonly evictor: Evictor;
   readonly outage: Outage;
+  readonly complaints: Complaints;
   readonly #env: ClusterNodeEnv;
   readonly #log: Logger;
   readonly #replica: Replica;
@@ -119,6 +121,7 @@ export class ClusterNode {
   readonly #learning = new Set<number>();
   #toLearn = 0;
   #holdersTimer: TimerHandle | null = null;
+  readonly #complaintsTimer: TimerHandle;
   #stopped = false;
 
   constructor(env: ClusterNodeEnv, self: Member, clusterId: string) {
@@ -215,6 +218,7 @@ export class ClusterNode {
     });
     const linkEnv: LinkEnv = {
       ...shared,
+      versions: PROTOCOL_VERSIONS,
       clusterId,
       times: {
         heartbeatMs: options.leaseMs / 6,
@@ -228,6 +232,9 @@ export class ClusterNode {
       onFrame: (from, frame, stream) => this.#onFrame(from, frame, stream),
       onUp: (peer, lastSeq) => this.#onUp(peer, lastSeq),
       onDown: (peer) => this.#onDown(peer),
+      onLinked: () => {
+        if (this.#view !== null && !this.#isMember) void this.membership.plan();
+      },
       lastSeqFrom: (from) => this.#replica.lastSeqFrom(from),
       onNewerEpoch: (newer) => this.membership.hearOf(newer),
       isGone: (ref) => this.#isGone(ref),
@@ -246,10 +253,25 @@ export class ClusterNode {
       adopt: (view) => this.#adopt(view),
       onLease: () => this.engine.retryParked(),
       onExpelled: (reason) => env.onExpelled(reason),
-      isLinked: (ref) => this.peers.get(ref)?.up === true,
+      isLinked: (ref) => this.complaints.isLinked(ref),
       allFilled: () => this.#allFilled(),
       announce: (view) => this.#announce(view),
+      complaints: () => this.complaints.said(),
+      onRenewal: (renewal, complaints) => this.complaints.onRenewal(renewal, complaints),
     });
+    this.complaints = new Complaints({
+      ...withPeers,
+      leaseMs: options.leaseMs,
+      // A node that is in no view has nobody's writes waiting for it.
+      members: () => (this.#view !== null && this.#isMember ? participants(this.#view) : []),
+      isLearner: (ref) => this.#view !== null && !hasRef(living(this.#view), ref),
+      stream: (ref) => this.engine.operations.stream(ref),
+      renew: () => this.membership.renewNow(),
+      settle: (settlement) => this.membership.settleComplaint(settlement),
+    });
+    this.#complaintsTimer = platform.timers.every(linkEnv.times.heartbeatMs / 2, () =>
+      this.complaints.tick(),
+    );
     this.outage = new Outage({
       ...withPeers,
       leaseMs: options.leaseMs,
@@ -294,6 +316,10 @@ export class ClusterNode {
 
   get view(): View | null {
     return this.#view;
+  }
+
+  get #isMember(): boolean {
+    return this.#view !== null && hasRef(participants(this.#view), this.self);
   }
 
   /** It may answer reads: it has a lease, or all are without one. */
@@ -342,8 +368,11 @@ export class ClusterNode {
 
   /** Resolves when the lease runs and the lane stands. Rejects when the database refuses this node. */
   async start(): Promise<void> {
-    await this.membership.start();
+    await this.membership.register();
+    // Before it joins: where there is little to learn, it is primary of slots a moment later, and would
+    // refuse their writes as long as it has no lane.
     await this.engine.lane.start();
+    await this.membership.start();
     if (this.#env.options.warmUp) this.warmUp.start();
   }
 
@@ -372,6 +401,7 @@ export class ClusterNode {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#holdersTimer?.cancel();
+    this.#complaintsTimer.cancel();
     this.lease.end();
     this.upkeep.stop();
     this.fill.stop();
@@ -516,14 +546,20 @@ export class ClusterNode {
     }
     const selfKey = refKey(this.self);
     for (const key of learners) {
-      if (key === selfKey ? this.#learning.size > 0 : !this.#filled.has(key)) return false;
+      if (key === selfKey ? !this.#hasLearned : !this.#filled.has(key)) return false;
     }
-    return true;
+    const members = this.#view === null ? [] : participants(this.#view);
+    return !members.some((ref) => learners.has(refKey(ref)) && this.complaints.concern(ref));
   }
 
   #heartbeatFlags(): number {
-    const learned = this.#view !== null && this.#learning.size === 0;
-    return (this.lease.valid ? 0 : HeartbeatFlag.Leaseless) | (learned ? HeartbeatFlag.Filled : 0);
+    const filled = this.#hasLearned ? HeartbeatFlag.Filled : 0;
+    return (this.lease.valid ? 0 : HeartbeatFlag.Leaseless) | filled;
+  }
+
+  /** It has all that it is to learn, and can be reached by everybody: settled, it would stay. */
+  get #hasLearned(): boolean {
+    return this.#view !== null && this.#learning.size === 0 && this.complaints.allLinked;
   }
 
   // ---------------------------------------------------------------- frames

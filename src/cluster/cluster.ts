@@ -42,12 +42,14 @@ export interface RangeSummary {
 }
 
 const RESTART_MS = 200;
+const RESTART_LAST_MS = 6_400;
+/** A life that was shorter than this makes the pause before the next one longer, milliseconds. */
+const SHORT_LIFE_MS = 15_000;
 /** How often a leaving node looks whether everything is handed over, milliseconds. */
 const LEAVE_POLL_MS = 50;
 /** How often an unchanged trouble is logged again, milliseconds. */
 const SAY_AGAIN_MS = 30_000;
 const JOINING = 'Ringfence is joining the cluster';
-const UNSEATED = 'joining: not yet in a view';
 
 export class Cluster {
   readonly #env: ClusterEnv;
@@ -64,6 +66,9 @@ export class Cluster {
   #sayAgainMs = 0;
   /** Lives that were ended by the other nodes. */
   expulsions = 0;
+  #restartMs = RESTART_MS;
+  /** Why the last life ended, for people; empty before the first end. */
+  #lastEnd = '';
 
   constructor(env: ClusterEnv) {
     this.#env = env;
@@ -179,10 +184,13 @@ export class Cluster {
         this.#clusterId,
       );
       this.#life = life;
+      const { expulsions } = this;
+      const startedMs = this.#env.platform.clock.monotonicMs();
       try {
         await Promise.race([life.start().then(onFirst), over]);
         const reason = await over;
         this.expulsions++;
+        this.#lastEnd = reason;
         this.#trouble = `starting anew: ${reason}`;
         this.#env.log.error(
           { reason },
@@ -195,9 +203,17 @@ export class Cluster {
       // Stopped from outside: `stop` has taken this life over.
       if (this.#life !== life) return;
       this.#life = null;
-      await life.stop(false);
-      await sleep(this.#env.platform.timers, RESTART_MS);
+      await life.stop(this.expulsions > expulsions);
+      await sleep(this.#env.platform.timers, this.#pauseAfter(startedMs));
     }
+  }
+
+  /** Lives that end soon, one after the other, come with longer and longer pauses: each costs two views. */
+  #pauseAfter(startedMs: number): number {
+    const livedMs = this.#env.platform.clock.monotonicMs() - startedMs;
+    const isShort = livedMs < SHORT_LIFE_MS;
+    this.#restartMs = isShort ? Math.min(this.#restartMs * 2, RESTART_LAST_MS) : RESTART_MS;
+    return isShort ? this.#restartMs / 2 : RESTART_MS;
   }
 
   // ---------------------------------------------------------------- the server's Router
@@ -314,23 +330,31 @@ export class Cluster {
   problems(): { blocking: string[]; others: string[] } {
     const life = this.#life;
     const blocking = this.#disorders();
-    if (life?.view === null || life === null || blocking.includes(UNSEATED))
-      return { blocking, others: [] };
+    if (life === null || !isSeated(life)) return { blocking, others: [] };
     if (life.leaving) blocking.push(this.#leavingText(life));
-    const others = living(life.view).filter((member) => !sameRef(member, life.self));
-    const missing = others.filter((member) => life.peers.get(member)?.up !== true);
-    const links = missing.map((member) => `no link to ${member.node}`);
-    if (missing.length * 2 > others.length && missing.length > 1)
-      return { blocking: [...blocking, ...links], others: [] };
-    return { blocking, others: links };
+    const others = living(life.view!).filter((member) => !sameRef(member, life.self));
+    const links = others.map((member) => life.peers.missingLink(member)).filter(isText);
+    const complaints = life.complaints.reasons().map((reason) => `complaint: ${reason}`);
+    if (links.length * 2 > others.length && links.length > 1)
+      return { blocking: [...blocking, ...links], others: complaints };
+    return { blocking, others: [...links, ...complaints] };
+  }
+
+  /** What keeps this node out of the view. */
+  #joiningText(life: ClusterNode): string {
+    const members = life.view === null ? [] : participants(life.view);
+    const missing = members.map((member) => life.peers.missingLink(member)).filter(isText);
+    const why = missing.length === 0 ? 'not yet in a view' : missing.join('; ');
+    const before = this.#lastEnd === '' ? '' : ` (its last life ended: ${this.#lastEnd})`;
+    return `joining: ${why}${before}`;
   }
 
   /** Why this node cannot answer everything at the moment. */
   #disorders(): string[] {
     const life = this.#life;
     if (life === null) return [this.#trouble];
-    const { view, membership } = life;
-    if (view === null || !hasRef(participants(view), life.self)) return [UNSEATED];
+    if (!isSeated(life)) return [this.#joiningText(life)];
+    const { membership } = life;
     const found: string[] = [];
     if (!life.settled) found.push(`joining: being filled, ${life.learning} slots to go`);
     if (!life.lease.valid) {
@@ -371,6 +395,15 @@ export class Cluster {
       state,
     };
   }
+}
+
+/** It is in the view that it knows. */
+function isSeated({ view, self }: ClusterNode): boolean {
+  return view !== null && hasRef(participants(view), self);
+}
+
+function isText(value: string | null): value is string {
+  return value !== null;
 }
 
 function sameOwners(a: readonly Member[], b: readonly Member[]): boolean {

@@ -11,7 +11,8 @@
 import type { Connection } from '../platform/transport.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Logger } from '../platform/logger.ts';
-import type { NodeRef } from '../storage/postgres/store.ts';
+import type { Member, NodeRef } from '../storage/postgres/store.ts';
+import { assert } from './assert.ts';
 import { refKey, sameRef } from './view.ts';
 import {
   FRAME_BYTES_MAX,
@@ -20,9 +21,9 @@ import {
   FrameSplitter,
   FrameType,
   FrameWriter,
-  PROTOCOL_VERSION,
-  PROTOCOL_VERSION_MIN,
+  isKnown,
   STRANGER_FRAME_BYTES_MAX,
+  type Versions,
 } from './wire.ts';
 
 export interface LinkTimes {
@@ -41,7 +42,8 @@ export interface LinkBounds {
 export interface LinkEnv {
   readonly platform: Platform;
   readonly log: Logger;
-  readonly self: NodeRef;
+  readonly self: Member;
+  readonly versions: Versions;
   readonly clusterId: string;
   readonly times: LinkTimes;
   readonly bounds: LinkBounds;
@@ -60,6 +62,9 @@ export class FrameStream {
   #closed = false;
   #lastInMs: number;
   #lastHeartbeatMs: number;
+  #bytesOut = 0;
+  /** What this link speaks; until the Hello is answered, only what every version has may be sent. */
+  version = 1;
   /** Frames that came while the stream was held, in order; null: not held. */
   #waiting: Buffer[] | null = null;
   readonly #onFrame: (frame: FrameReader) => boolean;
@@ -86,6 +91,29 @@ export class FrameStream {
     return this.#closed;
   }
 
+  /**
+   * Monotonic milliseconds of the last bytes from the peer. A held stream is not read: its silence is
+   * this node's own, and counts as none.
+   */
+  get heardAtMs(): number {
+    return this.#waiting === null ? this.#lastInMs : this.#env.platform.clock.monotonicMs();
+  }
+
+  /** Bytes that wait in this process. */
+  get bufferedBytes(): number {
+    return this.#connection.bufferedBytes;
+  }
+
+  /** Bytes that have left this process for the peer: grows as long as somebody takes them. */
+  get drainedBytes(): number {
+    return this.#bytesOut - this.#connection.bufferedBytes;
+  }
+
+  /** This node stood still for `ms`: what the peer sent meanwhile is not read yet. */
+  forgive(ms: number): void {
+    this.#lastInMs = Math.min(this.#lastInMs + ms, this.#env.platform.clock.monotonicMs());
+  }
+
   /** More bytes wait than the bound allows: new work for this peer must be refused or wait. */
   get congested(): boolean {
     return this.#connection.bufferedBytes + this.#writer.used > this.#env.bounds.bufferBytesMax;
@@ -103,6 +131,7 @@ export class FrameStream {
 
   /** Starts a frame; `end` finishes it. Nothing else may be written in between. */
   begin(type: FrameType): FrameWriter {
+    assert(isKnown(type, this.version), 'a frame that the peer does not know');
     this.#writer.begin(type, this.#env.epoch());
     return this.#writer;
   }
@@ -117,14 +146,14 @@ export class FrameStream {
   #flush(): void {
     this.#flushScheduled = false;
     if (this.#closed || this.#writer.used === 0) return;
+    this.#bytesOut += this.#writer.used;
     this.#connection.write(this.#writer.take());
   }
 
   /** Called by a timer: keeps the link alive, and gives it up when the peer is silent. */
   tick(): void {
     const now = this.#env.platform.clock.monotonicMs();
-    // A held stream is not read: its silence is our own.
-    if (this.#waiting === null && now - this.#lastInMs > this.#env.times.silenceMs) {
+    if (now - this.heardAtMs > this.#env.times.silenceMs) {
       this.close('the peer was silent for too long');
     } else if (now - this.#lastHeartbeatMs >= this.#env.times.heartbeatMs) {
       this.sendHeartbeat();
@@ -164,6 +193,18 @@ export class FrameStream {
     this.#onClose(reason);
   }
 
+  /** Says why, and ends the link when that has been sent. */
+  refuse(reason: string): void {
+    this.begin(FrameType.HelloRefused).str(reason);
+    this.#writer.end();
+    this.#flush();
+    this.#closed = true;
+    this.#connection.end();
+    const { timers } = this.#env.platform;
+    timers.after(this.#env.times.connectTimeoutMs, () => this.#connection.destroy());
+    this.#onClose(reason);
+  }
+
   #receive(chunk: Buffer): void {
     this.#lastInMs = this.#env.platform.clock.monotonicMs();
     try {
@@ -192,43 +233,63 @@ export class FrameStream {
 }
 
 export interface Hello {
-  readonly versionMin: number;
-  readonly versionMax: number;
+  readonly versions: Versions;
   readonly clusterId: string;
-  readonly from: NodeRef;
+  /** With its address: whoever is dialled dials back. */
+  readonly from: Member;
   readonly to: NodeRef;
   readonly session: number;
 }
 
 export function writeHello(stream: FrameStream, hello: Hello): void {
   const writer = stream.begin(FrameType.Hello);
-  writer.u8(hello.versionMin);
-  writer.u8(hello.versionMax);
+  writer.u8(hello.versions.min);
+  writer.u8(hello.versions.max);
   writer.str(hello.clusterId);
-  for (const ref of [hello.from, hello.to]) {
-    writer.str(ref.node);
-    writer.str(ref.incarnation);
-  }
+  writer.str(JSON.stringify(hello.from));
+  writer.str(hello.to.node);
+  writer.str(hello.to.incarnation);
   writer.u53(hello.session);
   stream.end();
 }
 
-export function readHello(frame: FrameReader): Hello {
-  const versionMin = frame.u8();
-  const versionMax = frame.u8();
-  const clusterId = frame.str();
-  const from = { node: frame.str(), incarnation: frame.str() };
+/** What is the same in every version of a Hello. */
+export interface HelloHead {
+  readonly versions: Versions;
+  readonly clusterId: string;
+}
+
+export function readHelloHead(frame: FrameReader): HelloHead {
+  return { versions: { min: frame.u8(), max: frame.u8() }, clusterId: frame.str() };
+}
+
+/** The rest of a Hello in a version that both sides know. */
+export function readHello(frame: FrameReader, head: HelloHead): Hello {
+  const from = frame.json() as Member;
   const to = { node: frame.str(), incarnation: frame.str() };
-  return { versionMin, versionMax, clusterId, from, to, session: frame.u53() };
+  return { ...head, from, to, session: frame.u53() };
+}
+
+/** The version that a link between these two speaks: the highest in both ranges; null: there is none. */
+export function commonVersion(a: Versions, b: Versions): number | null {
+  const highest = Math.min(a.max, b.max);
+  return highest >= Math.max(a.min, b.min) ? highest : null;
+}
+
+/** Why two nodes cannot talk at all, or null. To be asked before the rest of a Hello is read. */
+export function refuseHead(head: HelloHead, env: LinkEnv): string | null {
+  if (head.clusterId !== env.clusterId) return 'another cluster';
+  if (commonVersion(head.versions, env.versions) !== null) return null;
+  const range = ({ min, max }: Versions): string => (min === max ? `${min}` : `${min} to ${max}`);
+  return (
+    `no link protocol in common: it speaks version ${range(head.versions)}, ` +
+    `${env.self.node} speaks ${range(env.versions)}; upgrade one release at a time`
+  );
 }
 
 /** Why a Hello is refused, or null when it is fine. */
-export function refuseHello(hello: Hello, self: NodeRef, clusterId: string): string | null {
-  if (hello.clusterId !== clusterId) return 'another cluster';
+export function refuseHello(hello: Hello, self: NodeRef): string | null {
   if (!sameRef(hello.to, self)) return `meant for ${refKey(hello.to)}, this is ${refKey(self)}`;
-  if (hello.versionMin > PROTOCOL_VERSION || hello.versionMax < PROTOCOL_VERSION_MIN) {
-    return `speaks link protocol ${hello.versionMin} to ${hello.versionMax}`;
-  }
   if (sameRef(hello.from, self)) return 'this node itself';
   return null;
 }

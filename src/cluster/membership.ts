@@ -20,6 +20,7 @@ import {
   type Member,
   type NodeRef,
   type Renewal,
+  type Settlement,
   type Store,
   StoreError,
   type View,
@@ -65,6 +66,10 @@ export interface MembershipEnv {
   allFilled(): boolean;
   /** A view was made by this node: the others should hear of it at once. */
   announce(view: View): void;
+  /** The members that this node complains of; see `complaints.ts`. */
+  complaints(): readonly NodeRef[];
+  /** A renewal came back that carried `complaints`. */
+  onRenewal(renewal: Renewal, complaints: readonly NodeRef[]): void;
 }
 
 interface Observation {
@@ -106,13 +111,26 @@ export class Membership {
     return this.#view;
   }
 
-  /** Registers this life and starts renewing. Rejects when the database refuses it. */
+  /** Makes this life known to the database. Rejects when the database refuses it. */
+  register(): Promise<void> {
+    return this.#env.store.register(this.#env.self);
+  }
+
+  /** Starts renewing, and joins. */
   async start(): Promise<void> {
-    const { store, self, platform, times } = this.#env;
-    await store.register(self);
+    const { platform, times } = this.#env;
     await this.#renew();
     if (this.#stopped) return;
     this.#timer = platform.timers.every(times.leaseMs / 3, () => void this.#renew());
+  }
+
+  /** Renews before it is time to, unless that is under way. */
+  renewNow(): void {
+    if (this.#timer !== null) void this.#renew();
+  }
+
+  settleComplaint(settlement: Settlement): Promise<boolean> {
+    return this.#onControl((control) => control.settleComplaint(settlement));
   }
 
   /** Gives the lease up, so that others need not wait for its end, and ends the sessions. */
@@ -239,15 +257,18 @@ export class Membership {
     if (this.#renewing || this.#stopped) return;
     this.#renewing = true;
     try {
+      const { lease } = this.#env;
       this.#leaseSession ??= this.#env.store.openLease(this.#env.self);
       const session = await this.#leaseSession;
       // Stopped while it was being opened: a renewal now would undo the lease's end for the others.
       if (this.#stopped) return;
-      const stamp = this.#env.lease.stamp();
+      const stamp = lease.stamp();
       const knownEpoch = this.#epoch;
-      const renewal = await session.renew();
+      const complaints = this.#env.complaints();
+      const renewal = await session.renew(complaints);
       if (this.#stopped) return;
       await this.#onRenewed(stamp, renewal, knownEpoch);
+      if (!this.#stopped && lease.valid) this.#env.onRenewal(renewal, complaints);
     } catch (error) {
       await this.#onRenewalFailed(error);
     } finally {

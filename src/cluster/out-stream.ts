@@ -53,6 +53,11 @@ export class OutStream {
     return this.peer?.stream?.congested === true;
   }
 
+  /** Number of the last confirmed operation. */
+  get confirmed(): number {
+    return this.#confirmedSeq;
+  }
+
   get unconfirmed(): number {
     return this.#nextSeq - 1 - this.#confirmedSeq;
   }

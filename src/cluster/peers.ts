@@ -5,15 +5,25 @@
 import type { Connection } from '../platform/transport.ts';
 import type { TimerHandle } from '../platform/clock.ts';
 import type { Member, NodeRef } from '../storage/postgres/store.ts';
-import { FrameStream, type LinkEnv, readHello, refuseHello, writeHello } from './link.ts';
+import {
+  commonVersion,
+  FrameStream,
+  type Hello,
+  type LinkEnv,
+  readHello,
+  readHelloHead,
+  refuseHead,
+  refuseHello,
+  writeHello,
+} from './link.ts';
 import { refKey, sameRef } from './view.ts';
-import { type FrameReader, FrameType, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN } from './wire.ts';
+import { FrameError, type FrameReader, FrameType } from './wire.ts';
 
 /** Append only: bits on the wire. */
 export const HeartbeatFlag = {
   /** No lease: it answers no linearizable reads. */
   Leaseless: 1,
-  /** It learns nothing (any more) in the view of this frame. */
+  /** It learns nothing (any more) in the view of this frame, and its links to all members work. */
   Filled: 2,
 } as const;
 
@@ -23,6 +33,8 @@ export interface PeerHandlers {
   /** The link to `peer` works (again). `lastSeq`: the last of our effects that it has, in our epoch. */
   onUp(peer: Peer, lastSeq: number): void;
   onDown(peer: Peer, reason: string): void;
+  /** A connection to or from some node was agreed on: what waits for links may look again. */
+  onLinked(): void;
   /** The number of the last effect applied from this life of a peer, for its Hello. */
   lastSeqFrom(from: NodeRef): number;
   /** A frame of a newer view than ours was seen. */
@@ -46,6 +58,8 @@ export class Peer {
   leaving = false;
   /** On how many of its connections it has said so. */
   leavingHeard = 0;
+  /** Why it refused the last link, in its own words; null: it did not. */
+  refusal: string | null = null;
   #redialMs = REDIAL_FIRST_MS;
   #timer: TimerHandle | null = null;
   #stopped = false;
@@ -83,7 +97,7 @@ export class Peer {
   }
 
   async #dial(): Promise<void> {
-    const { platform, times, log, self, clusterId } = this.#env;
+    const { platform, times, log, self, versions, clusterId } = this.#env;
     const { host, linkPort } = this.member;
     try {
       const connection = await platform.transport.connect({
@@ -97,14 +111,8 @@ export class Peer {
       });
       if (this.#stopped) return stream.close('this node is stopping');
       this.#dialled = stream;
-      writeHello(stream, {
-        versionMin: PROTOCOL_VERSION_MIN,
-        versionMax: PROTOCOL_VERSION,
-        clusterId,
-        from: self,
-        to: this.member,
-        session: this.#nextSession(),
-      });
+      const session = this.#nextSession();
+      writeHello(stream, { versions, clusterId, from: self, to: this.member, session });
     } catch (error) {
       log.debug({ peer: this.member.node, err: error }, 'a peer could not be dialled');
       this.#redial();
@@ -114,21 +122,41 @@ export class Peer {
   /** Connected, Hello sent, not yet answered. */
   #dialled: FrameStream | null = null;
 
-  tick(): void {
-    (this.stream ?? this.#dialled)?.tick();
+  /** What needs heartbeats: the link, or what may become it. */
+  get liveStream(): FrameStream | null {
+    return this.stream ?? this.#dialled;
   }
 
   #onFrame(frame: FrameReader, stream: FrameStream): boolean {
-    if (frame.type === FrameType.HelloAck) {
+    if (stream === this.#dialled) {
+      if (frame.type === FrameType.HelloRefused) {
+        this.#sayRefused(frame.str());
+        stream.close('refused by the peer');
+        return true;
+      }
+      // It may not have read the Hello yet.
+      if (frame.type === FrameType.Heartbeat) return true;
+      if (frame.type !== FrameType.HelloAck) throw new FrameError('no answer to a Hello');
       this.#dialled = null;
       this.stream = stream;
+      this.refusal = null;
+      stream.version = frame.u8();
       stream.trust();
       this.#redialMs = REDIAL_FIRST_MS;
-      this.#env.log.info({ peer: refKey(this.member) }, 'link up');
+      this.#env.log.info({ peer: refKey(this.member), version: stream.version }, 'link up');
       this.#handlers.onUp(this, frame.epoch === this.#env.epoch() ? frame.u53() : 0);
+      this.#handlers.onLinked();
       return true;
     }
     return receive(this.#env, this.#handlers, this.member, frame, stream);
+  }
+
+  /** Once a reason: it is dialled again and again. */
+  #sayRefused(reason: string): void {
+    if (this.refusal !== reason) {
+      this.#env.log.warn({ peer: refKey(this.member), reason }, 'a peer refused the link');
+    }
+    this.refusal = reason;
   }
 
   #onClose(reason: string, stream: FrameStream): void {
@@ -148,12 +176,24 @@ export class Peer {
     if (this.#stopped) return;
     const delay = this.#redialMs * (0.5 + this.#env.platform.random.float());
     this.#redialMs = Math.min(this.#redialMs * 2, REDIAL_LAST_MS);
-    this.#timer = this.#env.platform.timers.after(delay, () => void this.#dial());
+    this.#timer = this.#env.platform.timers.after(delay, () => {
+      this.#timer = null;
+      void this.#dial();
+    });
+  }
+
+  /** Does not wait for the next attempt, if it waits for one. */
+  redialNow(): void {
+    if (this.#timer === null || this.#stopped) return;
+    this.#timer.cancel();
+    this.#timer = null;
+    this.#redialMs = REDIAL_FIRST_MS;
+    void this.#dial();
   }
 }
 
 interface Incoming {
-  readonly from: NodeRef;
+  readonly from: Member;
   readonly session: number;
   readonly stream: FrameStream;
   /** Our own connection on which its requests were answered: when that breaks, answers may be lost. */
@@ -164,16 +204,34 @@ export class Peers {
   readonly #env: LinkEnv;
   readonly #handlers: PeerHandlers;
   readonly #peers = new Map<string, Peer>();
+  /**
+   * Nodes that are no members and have dialled this one: dialled back, so that they know before they
+   * join that their links work both ways.
+   */
+  readonly #guests = new Map<string, Peer>();
   /** By node id: a new life of a node replaces its older one. */
   readonly #incoming = new Map<string, Incoming>();
   /** Accepted connections that have not said Hello; bounded. */
   readonly #strangers = new Set<FrameStream>();
   #session = 0;
   readonly #ticker: TimerHandle;
+  #tickedAtMs: number;
+  /** What a Peer tells: only what members do concerns those above. */
+  readonly #ofPeers: PeerHandlers;
 
   constructor(env: LinkEnv, handlers: PeerHandlers) {
     this.#env = env;
     this.#handlers = handlers;
+    this.#ofPeers = {
+      ...handlers,
+      onUp: (peer, lastSeq) => {
+        if (!this.#isGuest(peer)) handlers.onUp(peer, lastSeq);
+      },
+      onDown: (peer, reason) => {
+        if (!this.#isGuest(peer)) handlers.onDown(peer, reason);
+      },
+    };
+    this.#tickedAtMs = env.platform.clock.monotonicMs();
     const periodMs = env.times.heartbeatMs / 2;
     this.#ticker = env.platform.timers.every(periodMs, () => this.#tick());
   }
@@ -191,12 +249,47 @@ export class Peers {
       if (this.#handlers.isGone(from)) stream.close('no longer a member');
     }
     for (const [key, member] of wanted) {
+      // A view is news: what a peer refused or could not do before, it may do now.
+      this.#peers.get(key)?.redialNow();
       if (this.#peers.has(key)) continue;
-      const nextSession = (): number => ++this.#session;
-      const onBroken = (stream: FrameStream): void => this.#onBroken(member, stream);
-      const peer = new Peer(this.#env, member, this.#handlers, { nextSession, onBroken });
-      this.#peers.set(key, peer);
+      this.#peers.set(key, this.#guests.get(key) ?? this.#dial(member));
+      this.#guests.delete(key);
     }
+  }
+
+  #isGuest(peer: Peer): boolean {
+    return this.#guests.get(refKey(peer.member)) === peer;
+  }
+
+  #dial(member: Member): Peer {
+    const nextSession = (): number => ++this.#session;
+    const onBroken = (stream: FrameStream): void => this.#onBroken(member, stream);
+    return new Peer(this.#env, member, this.#ofPeers, { nextSession, onBroken });
+  }
+
+  /**
+   * When a byte was last heard from this life of a node on the quieter one of the two connections,
+   * monotonic milliseconds; null when one of them is missing.
+   */
+  heardAtMs(ref: NodeRef): number | null {
+    const own = this.get(ref)?.stream ?? null;
+    const incoming = this.#incoming.get(ref.node);
+    if (own === null || incoming === undefined || !sameRef(incoming.from, ref)) return null;
+    return Math.min(own.heardAtMs, incoming.stream.heardAtMs);
+  }
+
+  /** What the links to a life of a node lack, for people; null: both connections stand. */
+  missingLink(ref: NodeRef): string | null {
+    const peer = this.get(ref);
+    if (peer === undefined || !peer.up) {
+      const refusal = peer?.refusal ?? null;
+      return refusal === null
+        ? `no link to ${ref.node}`
+        : `${ref.node} refused the link: ${refusal}`;
+    }
+    const incoming = this.#incoming.get(ref.node);
+    const stands = incoming !== undefined && sameRef(incoming.from, ref);
+    return stands ? null : `no link from ${ref.node}: it may not reach this node's link port`;
   }
 
   /** Our connection to a peer broke. If it carried answers, the peer must ask on a new one. */
@@ -215,7 +308,9 @@ export class Peers {
 
   /** Lets frames go on that waited for a view, on every link. */
   resumeAll(): void {
-    for (const peer of this.#peers.values()) peer.stream?.resume();
+    for (const peers of [this.#peers, this.#guests]) {
+      for (const peer of peers.values()) peer.stream?.resume();
+    }
     for (const { stream } of this.#incoming.values()) stream.resume();
   }
 
@@ -262,6 +357,7 @@ export class Peers {
         this.#strangers.delete(stream);
         if (incoming !== null && this.#incoming.get(incoming.from.node) === incoming) {
           this.#incoming.delete(incoming.from.node);
+          this.#dismiss(incoming.from);
           // Answers of that peer to us may be lost with it.
           this.get(incoming.from)?.stream?.close('the other direction broke');
         }
@@ -272,10 +368,12 @@ export class Peers {
 
   stop(): void {
     this.#ticker.cancel();
-    for (const peer of this.#peers.values()) peer.stop('this node is stopping');
+    for (const peers of [this.#peers, this.#guests]) {
+      for (const peer of peers.values()) peer.stop('this node is stopping');
+      peers.clear();
+    }
     for (const { stream } of this.#incoming.values()) stream.close('this node is stopping');
     for (const stream of this.#strangers) stream.close('this node is stopping');
-    this.#peers.clear();
     this.#incoming.clear();
   }
 
@@ -284,32 +382,75 @@ export class Peers {
       stream.close('the first frame is no Hello');
       return null;
     }
-    const hello = readHello(frame);
+    const head = readHelloHead(frame);
+    const refusedHead = refuseHead(head, this.#env);
+    if (refusedHead !== null) return this.#refuse(stream, 'a node', refusedHead);
+    const hello = readHello(frame, head);
     const older = this.#incoming.get(hello.from.node);
-    let refusal = refuseHello(hello, this.#env.self, this.#env.clusterId);
-    if (older !== undefined && sameRef(older.from, hello.from) && older.session >= hello.session) {
-      refusal ??= 'an older session than the one in use';
-    }
-    if (this.#handlers.isGone(hello.from))
-      refusal ??= 'another life of this node is a member, or this one was removed';
-    if (refusal !== null) {
-      this.#env.log.warn({ from: refKey(hello.from), reason: refusal }, 'a link was refused');
-      stream.close(refusal);
-      return null;
-    }
+    const refusal = this.#refusalOf(hello, older);
+    if (refusal !== null) return this.#refuse(stream, refKey(hello.from), refusal);
     const incoming = { from: hello.from, session: hello.session, stream, answeredOn: null };
     this.#incoming.set(hello.from.node, incoming);
     older?.stream.close('replaced by a newer session');
+    if (older !== undefined && !sameRef(older.from, hello.from)) this.#dismiss(older.from);
+    const version = commonVersion(hello.versions, this.#env.versions)!;
+    stream.version = version;
     stream.trust();
-    stream.begin(FrameType.HelloAck).u53(this.#handlers.lastSeqFrom(hello.from));
+    const writer = stream.begin(FrameType.HelloAck);
+    writer.u8(version);
+    writer.u53(this.#handlers.lastSeqFrom(hello.from));
     stream.end();
+    const key = refKey(hello.from);
+    if (!this.#peers.has(key) && !this.#guests.has(key)) {
+      this.#guests.set(key, this.#dial(hello.from));
+    }
+    this.#handlers.onLinked();
     return incoming;
   }
 
+  #refusalOf(hello: Hello, older: Incoming | undefined): string | null {
+    const refusal = refuseHello(hello, this.#env.self);
+    if (refusal !== null) return refusal;
+    if (older !== undefined && sameRef(older.from, hello.from) && older.session >= hello.session) {
+      return 'an older session than the one in use';
+    }
+    return this.#handlers.isGone(hello.from)
+      ? 'another life of this node is a member, or this one was removed'
+      : null;
+  }
+
+  #refuse(stream: FrameStream, from: string, reason: string): null {
+    this.#env.log.warn({ from, reason }, 'a link was refused');
+    stream.refuse(reason);
+    return null;
+  }
+
+  /** A node that is no member, and is not linked any more, is not dialled any more either. */
+  #dismiss(ref: NodeRef): void {
+    const key = refKey(ref);
+    this.#guests.get(key)?.stop('it is gone');
+    this.#guests.delete(key);
+  }
+
   #tick(): void {
-    for (const peer of this.#peers.values()) peer.tick();
-    for (const { stream } of this.#incoming.values()) stream.tick();
-    for (const stream of this.#strangers) stream.tick();
+    const now = this.#env.platform.clock.monotonicMs();
+    const lateMs = now - this.#tickedAtMs - this.#env.times.heartbeatMs / 2;
+    this.#tickedAtMs = now;
+    for (const stream of this.#streams()) {
+      // After standing still itself, a node has not read yet what the others sent meanwhile.
+      if (lateMs > this.#env.times.heartbeatMs) stream.forgive(lateMs);
+      stream.tick();
+    }
+  }
+
+  #streams(): FrameStream[] {
+    const streams = [...this.#strangers];
+    for (const peers of [this.#peers, this.#guests]) {
+      for (const peer of peers.values())
+        if (peer.liveStream !== null) streams.push(peer.liveStream);
+    }
+    for (const { stream } of this.#incoming.values()) streams.push(stream);
+    return streams;
   }
 }
 

@@ -8,9 +8,19 @@
  * answers come back on the same connection, so one connection is first-in-first-out for both.
  */
 
-/** Version of this format that is spoken, and the range that is understood; agreed on in Hello. */
-export const PROTOCOL_VERSION = 1;
-export const PROTOCOL_VERSION_MIN = 1;
+/** Versions of this format that a node understands. Every link speaks the highest that both ends know. */
+export interface Versions {
+  readonly min: number;
+  readonly max: number;
+}
+
+/**
+ * What this program understands. `max` grows by one with each change of the format, and frames that
+ * came with it are listed in `FRAME_SINCE`; `min` follows only when the release before understood the new
+ * one, so that nodes of two releases that follow each other always have one in common. The layout of
+ * Hello, up to its cluster id, and of HelloRefused is the same in all of them.
+ */
+export const PROTOCOL_VERSIONS: Versions = { min: 1, max: 1 };
 
 /** Longest frame accepted from a peer, bytes; larger than any value with its envelope. */
 export const FRAME_BYTES_MAX = 600 * 1024 * 1024;
@@ -44,8 +54,17 @@ export const FrameType = {
   Call: 11,
   CallReply: 12,
   Leaving: 13,
+  HelloRefused: 14,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
+
+/** By frame type: the version that a link must speak for it. Asked for every frame, hence the plain bytes. */
+const FRAME_SINCE = new Uint8Array(256).fill(1);
+
+/** True when a link of this version may carry such a frame. */
+export function isKnown(type: FrameType, version: number): boolean {
+  return FRAME_SINCE[type]! <= version;
+}
 
 const HEADER_BYTES = 9;
 /** What is longer is handed out as it is rather than copied. */

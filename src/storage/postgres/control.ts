@@ -6,6 +6,7 @@ import {
   StoreError,
   type ControlSession,
   type NodeRef,
+  type Settlement,
   type View,
   type ViewProposal,
 } from './store.ts';
@@ -64,6 +65,19 @@ class Control implements ControlSession {
     );
     const { warning } = await endingBlockers(this.#context, this.#session, call);
     if (warning !== null) throw new StoreError('unknown', `the view is not certain: ${warning}`);
+  }
+
+  async settleComplaint({ by, about, loser, reason }: Settlement): Promise<boolean> {
+    const values = [by, about, loser].flatMap((ref) => [ref.node, ref.incarnation]);
+    const { rows, warning } = await this.#session.run(
+      {
+        text: 'SELECT ringfence.settle_complaint($1, $2, $3, $4, $5, $6, $7)',
+        values: [...values, reason],
+      },
+      this.#context.options.statementTimeoutMs,
+    );
+    if (warning !== null) throw new StoreError('unknown', `not certain to be settled: ${warning}`);
+    return rows[0]?.[0] === 't';
   }
 
   close(): Promise<void> {

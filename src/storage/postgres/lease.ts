@@ -1,6 +1,6 @@
 /** Renewals, on a connection of their own. See `LeaseSession` in store.ts for the contract. */
 import { openSession, type StoreContext } from './context.ts';
-import type { Session } from './session.ts';
+import { textLiteral, type Session } from './session.ts';
 import {
   StoreError,
   type LeaseInfo,
@@ -22,11 +22,11 @@ class Lease implements LeaseSession {
     this.#self = [self.node, self.incarnation];
   }
 
-  async renew(): Promise<Renewal> {
+  async renew(complaints: readonly NodeRef[]): Promise<Renewal> {
     const { rows, warning } = await this.#session.run({
       name: 'renew',
-      text: 'SELECT counter, epoch, view_id, leases, now_ms FROM ringfence.renew($1, $2)',
-      values: this.#self,
+      text: 'SELECT counter, epoch, view_id, leases, now_ms FROM ringfence.renew($1, $2, $3)',
+      values: [...this.#self, textLiteral(complaints.map(lifeOf))],
     });
     // A renewal holds only if it is as durable as data.
     if (warning !== null) throw new StoreError('unknown', `the renewal is not certain: ${warning}`);
@@ -35,7 +35,7 @@ class Lease implements LeaseSession {
       counter: Number(counter),
       epoch: Number(epoch),
       viewId: viewId ?? '',
-      leases: JSON.parse(leases ?? '[]') as LeaseInfo[],
+      leases: (JSON.parse(leases ?? '[]') as LeaseRow[]).map(toLeaseInfo),
       nowMs: Number(nowMs),
     };
   }
@@ -47,4 +47,20 @@ class Lease implements LeaseSession {
   close(): Promise<void> {
     return this.#session.close();
   }
+}
+
+type LeaseRow = Omit<LeaseInfo, 'complaints'> & { readonly complaints: readonly string[] };
+
+/** As the column `complaints` names one life of a node. An incarnation has no slash in it. */
+function lifeOf(ref: NodeRef): string {
+  return `${ref.node}/${ref.incarnation}`;
+}
+
+function toLeaseInfo(row: LeaseRow): LeaseInfo {
+  return { ...row, complaints: row.complaints.map(toRef) };
+}
+
+function toRef(life: string): NodeRef {
+  const at = life.lastIndexOf('/');
+  return { node: life.slice(0, at), incarnation: life.slice(at + 1) };
 }

@@ -106,6 +106,10 @@ export interface LeaseInfo extends NodeRef {
   readonly counter: number;
   /** The node said goodbye: it will not serve or write again. */
   readonly givenUp: boolean;
+  /** Lives of nodes with which it says that it has no working link. */
+  readonly complaints: readonly NodeRef[];
+  /** A complaint was settled against it: it cannot renew any more. */
+  readonly expelled: boolean;
 }
 
 export interface Renewal {
@@ -128,6 +132,16 @@ export interface ViewProposal {
    * those named here lose their lease.
    */
   readonly removals: readonly { readonly ref: NodeRef; readonly counter: number | null }[];
+}
+
+/** The end of a complaint. */
+export interface Settlement {
+  readonly by: NodeRef;
+  readonly about: NodeRef;
+  /** One of the two. */
+  readonly loser: NodeRef;
+  /** For people, and for the loser itself. */
+  readonly reason: string;
 }
 
 export type StoreErrorKind =
@@ -184,7 +198,8 @@ export interface LaneSession {
 
 /** The connection for leases and nothing else, so that no batch can block a renewal. */
 export interface LeaseSession {
-  renew(): Promise<Renewal>;
+  /** `complaints`: the lives of nodes that this one has no working link with, for the others to see. */
+  renew(complaints: readonly NodeRef[]): Promise<Renewal>;
   /** Marks the lease as given up; after this the node must not serve or write. */
   giveUp(): Promise<void>;
   close(): Promise<void>;
@@ -196,6 +211,12 @@ export interface ControlSession {
   viewsAfter(epoch: number): Promise<View[]>;
   /** One transaction, see docs/ARCHITECTURE.md "Views". Rejects with 'conflict' when it lost. */
   propose(proposal: ViewProposal): Promise<void>;
+  /**
+   * Settles the complaint of one node about another, in one transaction that locks both lease rows: the
+   * loser cannot renew from then on. False, and nothing is changed, when one of the two was expelled or
+   * has given up, or the complaint does not stand any more.
+   */
+  settleComplaint(settlement: Settlement): Promise<boolean>;
   close(): Promise<void>;
 }
 

@@ -278,7 +278,7 @@ describe('lanes and views', () => {
     const lane = await store.openLane(refOf(a));
     const lease = await store.openLease(refOf(a));
     await formView(store, [memberOf('a')], [{ ref: refOf(a), counter: 0 }]);
-    expect(await outcomeOf(lease.renew())).toBe('fenced');
+    expect(await outcomeOf(lease.renew([]))).toBe('fenced');
     expect(await outcomeOf(lane.commit(batchOf(1, [])))).toBe('fenced');
     expect(await outcomeOf(lane.commit(batchOf(1, [], { epoch: 2 })))).toBe('fenced');
     expect(await outcomeOf(store.register(a))).toBe('fenced');
@@ -345,7 +345,7 @@ describe('renewal-in-flight', () => {
       [b.incarnation, a.incarnation],
     );
     const lease = await store.openLease(refOf(a));
-    const renewed = outcomeOf(lease.renew());
+    const renewed = outcomeOf(lease.renew([]));
     await until(() => waiting('ringfence.renew'));
     await removal.query('COMMIT');
     expect(await renewed).toBe('fenced');

@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import type { Store } from '../../../src/storage/postgres/store.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { LeaseInfo, Store } from '../../../src/storage/postgres/store.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { formView, memberOf, outcomeOf, refOf, storeOn, viewOf, withControl } from './harness.ts';
 
@@ -77,11 +77,11 @@ it('a node is removed when its counter stood still or it gave up, and only then'
   const [a, b] = [memberOf('a'), memberOf('b')];
   await formView(store, [a, b]);
   const lease = await store.openLease(refOf(b));
-  const { counter, epoch, leases, nowMs } = await lease.renew();
+  const { counter, epoch, leases, nowMs } = await lease.renew([]);
   expect({ counter, epoch }).toEqual({ counter: 1, epoch: 1 });
   expect(leases).toEqual([
-    { ...refOf(a), counter: 0, givenUp: false },
-    { ...refOf(b), counter: 1, givenUp: false },
+    { ...refOf(a), counter: 0, givenUp: false, complaints: [], expelled: false },
+    { ...refOf(b), counter: 1, givenUp: false, complaints: [], expelled: false },
   ]);
   expect(Number.isInteger(nowMs)).toBe(true);
   const view = viewOf(2, [a, b], { removed: [refOf(b)], coming: [a] });
@@ -92,7 +92,7 @@ it('a node is removed when its counter stood still or it gave up, and only then'
   expect(await remove(0)).toBe('conflict');
   expect(await remove(null)).toBe('conflict');
   await lease.giveUp();
-  expect(await outcomeOf(lease.renew())).toBe('fenced');
+  expect(await outcomeOf(lease.renew([]))).toBe('fenced');
   expect(await remove(null)).toBe('resolved');
   const left = await server.sql(url, 'SELECT node FROM ringfence.lease');
   expect(left).toEqual([{ node: 'a' }]);
@@ -111,4 +111,75 @@ it('only the newest 1000 views are kept', async () => {
   expect(await server.sql(url, 'SELECT min(epoch), max(epoch) FROM ringfence.view')).toEqual([
     { min: '202', max: '1201' },
   ]);
+});
+
+describe('a complaint', () => {
+  const [a, b, c] = [memberOf('a'), memberOf('b'), memberOf('c/with-a-slash')];
+  const renew = async (
+    self: typeof a,
+    complaints: (typeof a)[],
+  ): Promise<{ outcome: string; leases: readonly LeaseInfo[] }> => {
+    const lease = await store.openLease(refOf(self));
+    try {
+      return { outcome: 'resolved', leases: (await lease.renew(complaints.map(refOf))).leases };
+    } catch (error) {
+      return { outcome: (error as Error).message, leases: [] };
+    } finally {
+      await lease.close();
+    }
+  };
+  const settle = (by: typeof a, about: typeof a, loser: typeof a): Promise<boolean> =>
+    withControl(store, (control) =>
+      control.settleComplaint({
+        by: refOf(by),
+        about: refOf(about),
+        loser: refOf(loser),
+        reason: `${loser.node} goes`,
+      }),
+    );
+  beforeEach(() => formView(store, [a, b, c]));
+
+  it('is seen by everybody who renews', async () => {
+    await renew(a, [b, c]);
+    const { leases } = await renew(b, []);
+    expect(leases.find(({ node }) => node === 'a')?.complaints).toEqual([refOf(b), refOf(c)]);
+  });
+
+  it('that is settled ends the right of one of the pair to renew, and says why', async () => {
+    await renew(a, [c]);
+    expect(await settle(a, c, c)).toBe(true);
+    expect((await renew(c, [])).outcome).toMatch(/^c\/with-a-slash goes/);
+    const { outcome, leases } = await renew(a, []);
+    expect(outcome).toBe('resolved');
+    expect(leases.map(({ expelled }) => expelled)).toEqual([false, false, true]);
+  });
+
+  it('that was taken back, or whose pair has lost a node, is not settled', async () => {
+    expect(await settle(a, b, b)).toBe(false);
+    await renew(a, [b]);
+    await renew(a, []);
+    expect(await settle(a, b, b)).toBe(false);
+    await renew(a, [b]);
+    await renew(b, [a]);
+    expect(await settle(a, b, b)).toBe(true);
+    // The other one's view of it, a moment later: nothing is left to settle.
+    expect(await settle(b, a, a)).toBe(false);
+    expect((await renew(a, [])).outcome).toBe('resolved');
+  });
+
+  it('of many at once ends no node that has nobody left to complain of it', async () => {
+    const ring = [a, b, c];
+    for (const member of ring) {
+      await renew(
+        member,
+        ring.filter((other) => other !== member),
+      );
+    }
+    // Everybody says that the other one goes: two settlements of three pairs can be made, never three.
+    const pairs = ring.flatMap((by) => ring.filter((o) => o !== by).map((about) => [by, about]));
+    const settled = await Promise.all(pairs.map(([by, about]) => settle(by!, about!, about!)));
+    expect(settled.filter((done) => done)).toHaveLength(2);
+    const outcomes = await Promise.all(ring.map((member) => renew(member, [])));
+    expect(outcomes.filter(({ outcome }) => outcome === 'resolved')).toHaveLength(1);
+  });
 });

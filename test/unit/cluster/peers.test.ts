@@ -3,7 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { FrameStream, type LinkEnv, writeHello } from '../../../src/cluster/link.ts';
 import { type Peer, Peers } from '../../../src/cluster/peers.ts';
 import { refKey } from '../../../src/cluster/view.ts';
-import { type FrameReader, FrameType, FrameWriter } from '../../../src/cluster/wire.ts';
+import {
+  type FrameReader,
+  FrameType,
+  FrameWriter,
+  PROTOCOL_VERSIONS,
+} from '../../../src/cluster/wire.ts';
 import type { Connection } from '../../../src/platform/transport.ts';
 import type { Member, NodeRef } from '../../../src/storage/postgres/store.ts';
 import { QuietLog } from '../../../chaos/sim/log.ts';
@@ -18,8 +23,14 @@ const TIMES = { heartbeatMs: 250, silenceMs: 1500, connectTimeoutMs: 500 };
 class World {
   readonly time = new VirtualTime();
   readonly network = new SimNetwork(this.time);
-  readonly a = new Node(this, member('a'));
-  readonly b = new Node(this, member('b'));
+  readonly a: Node;
+  readonly b: Node;
+
+  /** `versions`: what each of the two speaks. */
+  constructor([ofA, ofB] = [PROTOCOL_VERSIONS, PROTOCOL_VERSIONS]) {
+    this.a = new Node(this, member('a'), ofA);
+    this.b = new Node(this, member('b'), ofB);
+  }
 
   /** Both dial each other. */
   async meet(): Promise<this> {
@@ -48,9 +59,11 @@ class Node {
   readonly events: string[] = [];
   readonly gone = new Set<string>();
   epoch = 1;
+  /** Nobody can dial this node any more. */
+  close: () => void = () => undefined;
   onFrame: (from: NodeRef, frame: FrameReader, stream: FrameStream) => void = () => undefined;
 
-  constructor(world: World, self: Member) {
+  constructor(world: World, self: Member, versions = PROTOCOL_VERSIONS) {
     this.self = self;
     this.host = new Host(self.node, world.time);
     const transport = world.network.transport(this.host);
@@ -63,6 +76,7 @@ class Node {
       },
       log: this.log,
       self,
+      versions,
       clusterId: 'test',
       times: TIMES,
       bounds: { bufferBytesMax: 1024 * 1024 },
@@ -73,12 +87,15 @@ class Node {
       onFrame: (from, frame, stream) => this.onFrame(from, frame, stream),
       onUp: (peer, lastSeq) => this.events.push(`up ${peer.member.node} ${lastSeq}`),
       onDown: (peer) => this.events.push(`down ${peer.member.node}`),
+      onLinked: () => undefined,
       lastSeqFrom: () => 7,
       onNewerEpoch: (epoch) => this.events.push(`epoch ${epoch}`),
       isGone: (ref) => this.gone.has(refKey(ref)),
     });
     const at = { host: self.node, port: self.linkPort };
-    void transport.listen(at, (connection) => this.peers.accept(connection));
+    void transport
+      .listen(at, (connection) => this.peers.accept(connection))
+      .then((listener) => (this.close = () => void listener.close()));
   }
 
   peer(node: Node): Peer {
@@ -214,6 +231,81 @@ describe('two nodes', () => {
   });
 });
 
+describe('two nodes of different releases', () => {
+  test.each([
+    [{ min: 1, max: 1 }, { min: 1, max: 2 }, 1],
+    [{ min: 1, max: 3 }, { min: 2, max: 5 }, 3],
+    [{ min: 4, max: 4 }, { min: 2, max: 9 }, 4],
+  ])('%j and %j speak version %d', async (ofA, ofB, version) => {
+    const { a, b } = await new World([ofA, ofB]).meet();
+    expect([a.peer(b).stream?.version, b.peer(a).stream?.version]).toEqual([version, version]);
+  });
+
+  test('without a version in common say so, on both sides, once a reason', async () => {
+    const world = await new World([
+      { min: 1, max: 1 },
+      { min: 2, max: 3 },
+    ]).meet();
+    await world.run(3000);
+    const { a, b } = world;
+    expect([a.peer(b).up, b.peer(a).up]).toEqual([false, false]);
+    expect(a.peers.missingLink(b.self)).toBe(
+      'b refused the link: no link protocol in common: it speaks version 1, b speaks 2 to 3; upgrade one release at a time',
+    );
+    const said = a.log.lines.filter(({ message }) => message === 'a peer refused the link');
+    expect(said).toHaveLength(1);
+  });
+
+  test('never send a frame that the version of their link does not have', async () => {
+    const { a, b } = await new World().meet();
+    const { stream } = a.peer(b);
+    stream!.version = 0;
+    expect(() => stream!.begin(FrameType.Call)).toThrow('a frame that the peer does not know');
+  });
+});
+
+describe('a node that is no member yet', () => {
+  test('is dialled back, so that it knows whether its links work both ways', async () => {
+    const world = new World();
+    const { a, b } = world;
+    a.peers.setMembers([b.self]);
+    await world.run(30);
+    expect(b.peers.get(a.self)).toBeUndefined();
+    expect(b.events).toEqual([]);
+    expect(a.peers.missingLink(b.self)).toBeNull();
+    expect(a.peers.heardAtMs(b.self)).not.toBeNull();
+    b.peers.setMembers([a.self, b.self]);
+    expect(b.peer(a).up).toBe(true);
+  });
+
+  test('and cannot be dialled back is told that it cannot be reached', async () => {
+    const world = new World();
+    const { a, b } = world;
+    await world.run(1);
+    a.close();
+    a.peers.setMembers([b.self]);
+    await world.run(300);
+    expect(a.peer(b).up).toBe(true);
+    expect(a.peers.missingLink(b.self)).toBe(
+      "no link from b: it may not reach this node's link port",
+    );
+  });
+
+  test('and goes away is dialled no more', async () => {
+    const world = new World();
+    const { a, b } = world;
+    a.peers.setMembers([b.self]);
+    await world.run(30);
+    a.peers.setMembers([]);
+    await world.run(30);
+    const armed = world.time.armed;
+    await world.run(2000);
+    expect(world.time.armed).toBe(armed);
+    b.peers.setMembers([a.self, b.self]);
+    expect(b.peer(a).up).toBe(false);
+  });
+});
+
 describe('a node that dials', () => {
   test('again has its older session ended before a new frame of that is read', async () => {
     const world = await new World().meet();
@@ -243,7 +335,7 @@ describe('a node that dials', () => {
   test.each([
     ['of another cluster', { clusterId: 'another' }],
     ['for another life of the node', { to: { node: 'b', incarnation: 'b-0' } }],
-    ['that speaks another protocol', { versionMin: 90, versionMax: 99 }],
+    ['that speaks another protocol', { versions: { min: 90, max: 99 } }],
   ])('%s is refused', async (_what, fields) => {
     const world = new World();
     expect((await dialWith(world, world.a, world.b, fields)).closed()).toBe(true);
@@ -300,9 +392,9 @@ describe('a stranger', () => {
   });
 });
 
-const VERSIONS = { versionMin: 1, versionMax: 1, clusterId: 'test' };
+const VERSIONS = { versions: PROTOCOL_VERSIONS, clusterId: 'test' };
 
-function hello(stream: FrameStream, from: NodeRef, to: NodeRef, session: number): void {
+function hello(stream: FrameStream, from: Member, to: NodeRef, session: number): void {
   writeHello(stream, { ...VERSIONS, from, to, session });
 }
 

@@ -70,6 +70,10 @@ CREATE TABLE ringfence.lease (
   incarnation text NOT NULL,
   counter bigint NOT NULL DEFAULT 0,
   given_up boolean NOT NULL DEFAULT false,
+  -- Lives of nodes, as node/incarnation, that this one has no working link with.
+  complaints text[] NOT NULL DEFAULT '{}',
+  -- Set when a complaint was settled against this node: it may not renew any more.
+  expelled text,
   renewed_at timestamptz NOT NULL DEFAULT now(),
   created_at timestamptz NOT NULL DEFAULT now(),
   member jsonb NOT NULL,
@@ -214,22 +218,29 @@ END
 $function$;
 
 CREATE FUNCTION ringfence.renew(
-  p_node text, p_incarnation text,
+  p_node text, p_incarnation text, p_complaints text[],
   OUT counter bigint, OUT epoch bigint, OUT view_id text, OUT leases jsonb, OUT now_ms bigint
 ) LANGUAGE plpgsql VOLATILE AS $function$
+DECLARE
+  reason text;
 BEGIN
-  UPDATE ringfence.lease l SET counter = l.counter + 1, renewed_at = clock_timestamp()
-    WHERE l.node = p_node AND l.incarnation = p_incarnation AND NOT l.given_up
+  UPDATE ringfence.lease l
+    SET counter = l.counter + 1, renewed_at = clock_timestamp(), complaints = p_complaints
+    WHERE l.node = p_node AND l.incarnation = p_incarnation AND NOT l.given_up AND l.expelled IS NULL
     RETURNING l.counter INTO renew.counter;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'this incarnation has no lease any more' USING ERRCODE = 'RF001';
+    SELECT l.expelled INTO reason FROM ringfence.lease l
+      WHERE l.node = p_node AND l.incarnation = p_incarnation;
+    RAISE EXCEPTION '%', coalesce(reason, 'this incarnation has no lease any more')
+      USING ERRCODE = 'RF001';
   END IF;
   -- Later statements: they see every view that was committed before the update got its row.
   SELECT v.epoch, v.id INTO renew.epoch, renew.view_id
     FROM ringfence.view v ORDER BY v.epoch DESC LIMIT 1;
   renew.epoch := coalesce(renew.epoch, 0);
   SELECT coalesce(jsonb_agg(jsonb_build_object(
-      'node', l.node, 'incarnation', l.incarnation, 'counter', l.counter, 'givenUp', l.given_up)
+      'node', l.node, 'incarnation', l.incarnation, 'counter', l.counter, 'givenUp', l.given_up,
+      'complaints', l.complaints, 'expelled', l.expelled IS NOT NULL)
       ORDER BY l.node, l.incarnation), '[]')
     INTO renew.leases FROM ringfence.lease l;
   renew.now_ms := floor(extract(epoch FROM clock_timestamp()) * 1000);
@@ -241,6 +252,36 @@ RETURNS void LANGUAGE plpgsql VOLATILE AS $function$
 BEGIN
   UPDATE ringfence.lease l SET given_up = true
     WHERE l.node = p_node AND l.incarnation = p_incarnation;
+END
+$function$;
+
+-- Ends the right of one of a pair to renew, because of the complaint of p_by about p_about. False: there
+-- is nothing to settle any more. Both rows are locked, in one order, so that of two settlements that
+-- concern the same node one sees what the other did: nobody is expelled by somebody who was expelled, and
+-- a pair loses one node, not two. A renewal of either is before this or after it.
+CREATE FUNCTION ringfence.settle_complaint(
+  p_by_node text, p_by_incarnation text, p_about_node text, p_about_incarnation text,
+  p_loser_node text, p_loser_incarnation text, p_reason text
+) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $function$
+DECLARE
+  standing integer;
+BEGIN
+  PERFORM 1 FROM ringfence.lease l
+    WHERE (l.node, l.incarnation) IN
+      ((p_by_node, p_by_incarnation), (p_about_node, p_about_incarnation))
+    ORDER BY l.node, l.incarnation FOR NO KEY UPDATE;
+  -- A statement of its own, so that it sees the rows as they are after the wait for their locks.
+  SELECT count(*) INTO standing FROM ringfence.lease l
+    WHERE NOT l.given_up AND l.expelled IS NULL
+      AND ((l.node, l.incarnation) = (p_about_node, p_about_incarnation)
+        OR (l.node, l.incarnation) = (p_by_node, p_by_incarnation)
+          AND p_about_node || '/' || p_about_incarnation = ANY (l.complaints));
+  IF standing <> 2 THEN
+    RETURN false;
+  END IF;
+  UPDATE ringfence.lease l SET expelled = p_reason
+    WHERE l.node = p_loser_node AND l.incarnation = p_loser_incarnation;
+  RETURN true;
 END
 $function$;
 
@@ -281,6 +322,7 @@ BEGIN
   -- Locking waits for a renewal in flight, and the row is then read as that renewal left it.
   FOR gone IN
     SELECT * FROM unnest(gone_nodes, gone_incarnations, gone_counters) AS g(node, incarnation, counter)
+    ORDER BY g.node, g.incarnation
   LOOP
     SELECT l.counter, l.given_up INTO seen FROM ringfence.lease l
       WHERE l.node = gone.node AND l.incarnation = gone.incarnation FOR UPDATE;
