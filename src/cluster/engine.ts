@@ -200,6 +200,7 @@ export class Engine {
 
   /** Something that parked tasks wait for may have come: a lease, an activation, the end of a flush. */
   retryParked(): void {
+    this.operations.onActive();
     if (this.#parked.length === 0) return;
     const tasks = this.#parked;
     this.#parked = [];

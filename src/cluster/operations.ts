@@ -51,6 +51,8 @@ export class Operations {
   readonly #pending = new OpTable();
   /** Operations of earlier views that are in a batch whose fate is not known yet. */
   readonly #undecided = new Set<Op>();
+  /** On all owners of this view, but the slots are not active yet. */
+  #inactive: Op[] = [];
   /** While a view is adopted: operations that it ends, to be told when the new one stands. */
   #ending: Op[] | null = null;
   #lastOpNo = 0;
@@ -83,7 +85,7 @@ export class Operations {
   }
 
   get pendingCount(): number {
-    return this.#pending.size + this.#undecided.size;
+    return this.#pending.size + this.#undecided.size + this.#inactive.length;
   }
 
   /** Begins a change that is not (only) one client's write. */
@@ -477,7 +479,8 @@ export class Operations {
     this.#targets = new Map();
     this.#slotTargets.fill(null);
     this.#slotOps.fill(null);
-    const unsettled: Op[] = [];
+    const unsettled = this.#inactive.filter((op) => !op.finished);
+    this.#inactive = [];
     for (const op of ops) {
       for (const effect of op.effects) this.#env.replica.unsettle(effect, op.no);
       for (const slot of op.floors[0]?.slots ?? []) this.#env.slots.setComplete(slot, false);
@@ -504,7 +507,7 @@ export class Operations {
       // Its effects are in this node's memory; if this node is still primary they win, and the client
       // is told when all owners have them.
       const still = op.effects.every(({ slot }) => slots.isPrimary(slot));
-      if (still) this.settle(op.effects, (outcome) => op.finish(outcome));
+      if (still) this.settle(op.effects, (outcome) => this.#finishWhenActive(op, outcome));
       else moved.push(op);
     }
     if (moved.length > 0) this.succession.ask(moved);
@@ -516,16 +519,36 @@ export class Operations {
     for (const op of ended) op.finish(VOID);
   }
 
+  /** Some slots have become active: what was settled before may be acknowledged. */
+  onActive(): void {
+    const ops = this.#inactive;
+    this.#inactive = [];
+    for (const op of ops) this.#finishWhenActive(op, DONE);
+  }
+
+  /**
+   * All owners of the present view have it. One of an older view that has not heard of this one may still
+   * answer what was there before, until the slots are active.
+   */
+  #finishWhenActive(op: Op, outcome: OpOutcome): void {
+    const { slots } = this.#env;
+    const isActive = op.effects.every(({ slot }) => slots.isActivePrimary(slot));
+    if (isActive || outcome.kind !== 'done') op.finish(outcome);
+    else this.#inactive.push(op);
+  }
+
   /** Tells clients whose time is up. */
   sweep(nowMs: number): void {
     for (const op of this.#pending.values()) if (op.deadlineMs <= nowMs) op.overdue();
+    for (const op of this.#inactive) if (op.deadlineMs <= nowMs) op.overdue();
     for (const op of this.#undecided) if (op.deadlineMs <= nowMs) op.overdue();
   }
 
   /** This life of the node is over. */
   stop(): void {
-    for (const op of [...this.#pending.values(), ...this.#undecided])
+    for (const op of [...this.#pending.values(), ...this.#undecided, ...this.#inactive])
       op.finish({ kind: 'unknown' });
+    this.#inactive = [];
     this.#pending.clear();
     this.#undecided.clear();
   }

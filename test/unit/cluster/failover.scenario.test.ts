@@ -90,6 +90,27 @@ describe('when a primary dies', () => {
   });
 });
 
+test('a `none` write that was under way when its slot lost owners is not acknowledged while one of them may answer the old value', async () => {
+  const { sim } = await threeNodes({ replicas: 3 });
+  const key = sim.keyOn('a', 'none:');
+  await sim.wait(sim.client('a').send('SET', key, 'old'));
+  await sim.run(50);
+  sim.network.delay('a', 'c', 300);
+  const write = track(sim.client('a').send('SET', key, 'new'));
+  await sim.run(2);
+  void sim.node('a').cluster.grant({ kind: 'replicas', replicas: 1 });
+  await sim.until(
+    () => sim.node('a').cluster.epoch > sim.node('c').cluster.epoch,
+    100,
+    'a is ahead',
+  );
+  const read = await sim.wait(sim.client('c').send('GET', key));
+  expect([read, write.done]).toEqual(['$3 old', false]);
+  await sim.until(() => write.done, 2000, 'the write ends');
+  expect(write.value).toBe('+OK');
+  expect(await sim.wait(sim.client('c').send('GET', key))).toBe('$3 new');
+});
+
 describe('a paused node', () => {
   test('answers nothing from before its pause, and joins anew', async () => {
     const { sim, key } = await threeNodes();
