@@ -3,7 +3,8 @@
  * API and nodes from dist/, on a ground of its own (the loopback address, or network namespaces).
  */
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -59,7 +60,7 @@ export class ProcessTarget implements Target {
   readonly clocks: Target['clocks'];
   readonly #options: ProcessTargetOptions;
   readonly #ground: Ground;
-  readonly #dir = mkdtempSync(join(tmpdir(), 'ringfence-chaos-'));
+  readonly #dir = join(tmpdir(), `ringfence-chaos-${randomUUID()}`);
   readonly #names: readonly Host[];
   readonly #processes = new Map<Host, ManagedProcess>();
   #volume: SmallVolume | undefined;
@@ -92,7 +93,7 @@ export class ProcessTarget implements Target {
 
   async up(): Promise<void> {
     // For root, PostgreSQL runs as another user, who must be able to enter.
-    chmodSync(this.#dir, 0o755);
+    mkdirSync(this.#dir, { mode: 0o755 });
     mkdirSync(this.#options.logs, { recursive: true });
     execFileSync(process.execPath, [join(ROOT, 'scripts', 'build.mjs')], { stdio: 'inherit' });
     await this.#ground.open([POSTGRES, LEGACY, ...this.#names]);
