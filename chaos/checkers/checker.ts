@@ -1,10 +1,10 @@
 import type { History } from '../history.ts';
 
 /**
- * `undecided`: a bound on the work was reached before an answer was found. It is no pass: whoever runs
- * checkers must treat it as a failure of the run.
+ * `undecided`: a bound on the work was reached before an answer was found. It is no pass. `not-judged`: a run of
+ * that kind does not record what the checker looks at; the verdict says so.
  */
-export type Status = 'holds' | 'broken' | 'undecided';
+export type Status = 'holds' | 'broken' | 'undecided' | 'not-judged';
 
 export interface Verdict {
   readonly checker: string;
@@ -22,6 +22,11 @@ export interface Checker {
   readonly claim: string;
   /** Pure: the same history gets the same verdict, whatever machine it is judged on. */
   check(history: History): Verdict;
+}
+
+/** Whether a run with these verdicts counts as one without a violation. */
+export function passed(verdicts: readonly Verdict[]): boolean {
+  return verdicts.every(({ status }) => status === 'holds' || status === 'not-judged');
 }
 
 /** Findings kept of one checker; the rest is counted. */

@@ -2,21 +2,41 @@ import type { History } from '../history.ts';
 import { WORKLOADS } from '../workloads/index.ts';
 import type { CheckerName, Workload } from '../workloads/workload.ts';
 import { acknowledgedPresent } from './acknowledged-present.ts';
+import { allOrNothing } from './all-or-nothing.ts';
 import type { Checker, Verdict } from './checker.ts';
+import { elements } from './elements.ts';
+import { knownRefusals } from './known-refusals.ts';
 import { linearizable } from './linearizable.ts';
 import { memoryEqualsTable } from './memory-equals-table.ts';
+import { onePrimary } from './one-primary.ts';
+import { sums } from './sums.ts';
 
-/** In the order in which verdicts are told. */
-export const CHECKERS: Readonly<Record<CheckerName, Checker>> = {
+/** Judge the operations of the workloads that name them. */
+export const WORKLOAD_CHECKERS: Readonly<Record<CheckerName, Checker>> = {
   linearizable,
   'acknowledged-present': acknowledgedPresent,
-  'memory-equals-table': memoryEqualsTable,
+  'known-refusals': knownRefusals,
+  elements,
+  'all-or-nothing': allOrNothing,
+  sums,
 };
 
-/** The verdict of every checker over the operations of the workloads that name it. */
+/** Judge every run, whatever its clients did. */
+export const RUN_CHECKERS: readonly Checker[] = [memoryEqualsTable, onePrimary];
+
+/** The verdict of every checker that these workloads ask for, and of those that judge every run. */
 export function judgeRun(history: History, workloads: readonly Workload[] = WORKLOADS): Verdict[] {
-  return Object.entries(CHECKERS).map(([name, checker]) => {
+  const verdicts: Verdict[] = [];
+  for (const [name, checker] of Object.entries(WORKLOAD_CHECKERS)) {
     const judged = workloads.filter(({ checkers }) => checkers.includes(name as CheckerName));
-    return checker.check(history.of(new Set(judged.map((workload) => workload.name))));
-  });
+    if (judged.length === 0) continue;
+    verdicts.push(checker.check(history.of(new Set(judged.map((workload) => workload.name)))));
+  }
+  return [...verdicts, ...RUN_CHECKERS.map((checker) => checker.check(history))];
+}
+
+/** What a checker of that name claims; empty for a verdict that a run adds by itself. */
+export function claimOf(name: string): string {
+  const all = [...Object.values(WORKLOAD_CHECKERS), ...RUN_CHECKERS];
+  return all.find((checker) => checker.name === name)?.claim ?? '';
 }

@@ -5,16 +5,17 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createNodeRandom } from '../../src/platform/node-random.ts';
-import { type Verdict, verdict } from '../checkers/checker.ts';
+import { passed, type Verdict, verdict } from '../checkers/checker.ts';
 import { judgeRun } from '../checkers/index.ts';
 import { keysOf } from '../checkers/linearizability/keyspace-model.ts';
 import { ChaosClient } from '../client.ts';
 import { DOWN_MS, type Fault, pause } from '../faults/fault.ts';
 import { type EndState, History } from '../history.ts';
 import { HistoryFile } from '../history-file.ts';
-import { recorded } from '../recording.ts';
+import { recorded, type Send } from '../recording.ts';
 import { SeededRandom } from '../sim/random.ts';
 import { POSTGRES, type Target, untilReady } from '../target.ts';
+import { beginMixture } from '../workloads/mixture.ts';
 import type { Step, Workload } from '../workloads/workload.ts';
 import { runSchedule } from './schedule.ts';
 import { fillStock, missingStock } from './stock.ts';
@@ -44,7 +45,7 @@ export async function runChaos(options: RunOptions): Promise<number> {
   try {
     const verdicts = await judgedRun(options, file);
     for (const line of verdicts.flatMap(describe)) say(line);
-    return verdicts.every(({ status }) => status === 'holds') ? 0 : 1;
+    return passed(verdicts) ? 0 : 1;
   } finally {
     file.close();
     say(`history: ${path}`);
@@ -110,16 +111,16 @@ async function runClients(
   history: History,
   stopped: () => boolean,
 ): Promise<void> {
-  const begun = workloads.map((workload) => ({ workload, begin: workload.begin(RUN) }));
+  const begin = beginMixture(workloads, RUN);
   const nowMs = (): number => performance.now();
   const random = createNodeRandom();
   await Promise.all(
     Array.from({ length: CLIENTS }, async (_, i) => {
       const connection = new ChaosClient(target.nodes, i);
-      const { workload, begin } = begun[i % begun.length]!;
       const client = `c${i}`;
-      const send = recorded(connection.send, { history, workload: workload.name, client, nowMs });
-      await runClient(begin({ client, random, send }), stopped);
+      const sendFor = (workload: string): Send =>
+        recorded(connection.send, { history, workload, client, nowMs });
+      await runClient(begin({ client, random, sendFor }), stopped);
       connection.close();
     }),
   );

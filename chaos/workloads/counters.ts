@@ -1,9 +1,10 @@
 /** All clients count up and down the same few keys: a lost or doubled step shows in some answer. */
 import { mixedCommands } from './mixed-commands.ts';
+import { EVERY_WORKLOAD } from './workload.ts';
 
 export const counters = mixedCommands({
   name: 'counters',
-  checkers: ['linearizable', 'acknowledged-present', 'memory-equals-table'],
+  checkers: EVERY_WORKLOAD,
   keys: 6,
   // Few amounts: unknown outcomes of one command are alike, which keeps the search small.
   choices: [

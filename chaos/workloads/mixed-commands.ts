@@ -6,6 +6,8 @@ import type { CheckerName, Workload } from './workload.ts';
 /** What a command is made of; `value` is never given twice. */
 export interface Draw {
   readonly key: string;
+  /** Other keys beside it, which live and are given up together with it. */
+  readonly part: (name: string) => string;
   readonly value: () => string;
   readonly random: Random;
 }
@@ -36,7 +38,14 @@ export function mixedCommands({ name, checkers, keys, choices }: MixedCommandsOp
         return async () => {
           const position = shared.pick(random);
           const { command } = choose(choices, random);
-          const { outcome } = await send(command({ key: shared.name(position), value, random }));
+          const { outcome } = await send(
+            command({
+              key: shared.name(position),
+              part: (part) => shared.name(position, part),
+              value,
+              random,
+            }),
+          );
           shared.used(position, outcome);
         };
       };

@@ -1,9 +1,10 @@
 /** Reads and writes of whole values, by all clients on the same few keys. */
 import { mixedCommands } from './mixed-commands.ts';
+import { EVERY_WORKLOAD } from './workload.ts';
 
 export const registers = mixedCommands({
   name: 'registers',
-  checkers: ['linearizable', 'acknowledged-present', 'memory-equals-table'],
+  checkers: EVERY_WORKLOAD,
   keys: 12,
   choices: [
     { weight: 45, command: ({ key }) => ['GET', key] },

@@ -1,8 +1,21 @@
 import type { Random } from '../../src/platform/clock.ts';
 import type { Send } from '../recording.ts';
 
-/** The checkers of `chaos/checkers/index.ts`. */
-export type CheckerName = 'linearizable' | 'acknowledged-present' | 'memory-equals-table';
+/** The checkers of `chaos/checkers/index.ts` that judge the workloads that name them. */
+export type CheckerName =
+  | 'linearizable'
+  | 'acknowledged-present'
+  | 'known-refusals'
+  | 'elements'
+  | 'all-or-nothing'
+  | 'sums';
+
+/** What must hold whatever clients do. */
+export const EVERY_WORKLOAD: readonly CheckerName[] = [
+  'linearizable',
+  'acknowledged-present',
+  'known-refusals',
+];
 
 /** One client of a workload. */
 export interface ClientContext {
