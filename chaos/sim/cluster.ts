@@ -17,9 +17,9 @@ import { createNode, type Node } from '../../src/node.ts';
 import type { Disk } from '../../src/platform/disk.ts';
 import type { Platform } from '../../src/platform/platform.ts';
 import { SimClient } from './client.ts';
-import { SimDatabase } from './database.ts';
+import { SimDatabase } from './database/database.ts';
 import { LEGACY_PREFIX, SimLegacy } from './legacy.ts';
-import { QuietLog } from './log.ts';
+import { type LogLine, QuietLog } from './log.ts';
 import { type ClockFaults, Host } from './machine.ts';
 import { SimNetwork } from './network.ts';
 import { SeededRandom } from './random.ts';
@@ -49,14 +49,19 @@ export interface SimOptions extends Partial<NodeOptions> {
   readonly seed?: number;
   readonly zones?: Readonly<Record<string, string>>;
   readonly maxmemory?: number;
+  /** How much longer than the database's own limit an answer is waited for; 1000 in production. */
+  readonly answerMarginMs?: number;
+  /** Sees every line of every node's log. */
+  readonly onLog?: (node: string, line: LogLine) => void;
 }
 
-/** Few tokens, so that views are cheap; nothing is loaded that no test asks for. */
+/** Few tokens, so that views are cheap; nothing is loaded that no test asks for; little patience. */
 const NODE_OPTIONS: Partial<NodeOptions> = {
   tokens: 8,
   leaseMarginMs: 100,
   batchRowsMax: 100,
   warmUp: false,
+  storeTimeoutMs: 300,
 };
 
 const POLICIES = [
@@ -67,7 +72,8 @@ const POLICIES = [
   },
 ];
 
-const CLIENT_PORT = 7001;
+/** Where nodes listen for clients. */
+export const CLIENT_PORT = 7001;
 const HTTP_PORT = 8001;
 const BASE_CONFIG = loadConfig({
   flags: { port: String(CLIENT_PORT), 'http-port': String(HTTP_PORT) },
@@ -134,7 +140,7 @@ export class Sim {
     this.#options = options;
     this.time = new VirtualTime();
     this.network = new SimNetwork(this.time);
-    this.database = new SimDatabase(this.time);
+    this.database = new SimDatabase(this.network);
     this.legacy = new SimLegacy(this.time);
     this.#random = new SeededRandom(options.seed ?? 1);
     const limits = { protoMaxBulkLen: 512 * 1024 * 1024 };
@@ -148,7 +154,8 @@ export class Sim {
   /** Starts a node (again, under the same name, as a new process). */
   startNode(name: string, clocks: Partial<ClockFaults> = {}): SimNode {
     const host = new Host(name, this.time, clocks);
-    const log = new QuietLog();
+    const { onLog } = this.#options;
+    const log = new QuietLog(onLog === undefined ? undefined : (line) => onLog(name, line));
     const platform: Platform = {
       clock: host.clock,
       timers: host.timers,
@@ -159,7 +166,12 @@ export class Sim {
     const parts = createNode({
       platform,
       log,
-      store: this.database.store(host),
+      store: this.database.store(host, {
+        statementTimeoutMs: config.storeTimeoutMs,
+        answerMarginMs: this.#options.answerMarginMs ?? 0,
+        batchWaitMs: config.laneWaitMs,
+        lanePipeline: config.lanePipeline,
+      }),
       legacy: this.legacy,
       config,
       live: createLiveConfig(config, NO_DISK),
@@ -173,7 +185,14 @@ export class Sim {
   }
 
   #configOf(name: string): Config {
-    const { seed: _seed, zones = {}, maxmemory = 0, ...options } = this.#options;
+    const {
+      seed: _seed,
+      onLog: _onLog,
+      answerMarginMs: _margin,
+      zones = {},
+      maxmemory = 0,
+      ...options
+    } = this.#options;
     return {
       ...BASE_CONFIG,
       ...NODE_OPTIONS,
@@ -250,6 +269,11 @@ export class Sim {
   /** Lets virtual time pass. */
   run(ms: number): Promise<void> {
     return this.time.run(ms);
+  }
+
+  /** Resolves after `ms` of virtual time. */
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.time.after(ms, resolve));
   }
 
   /** Ends the present turn and lets promises settle, without time passing. */

@@ -102,6 +102,13 @@ export class SimConnection implements Connection {
     this.#close(new Error(reason));
   }
 
+  /** Broken at both ends. */
+  breakBoth(): void {
+    const peer = this.#peer;
+    this.from.run(() => this.reset('connection reset'));
+    peer.from.run(() => peer.reset('connection reset'));
+  }
+
   /** The other end hears that this one is over, after all that was sent. */
   tellPeer(reason: string | undefined): void {
     const peer = this.#peer;

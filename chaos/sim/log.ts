@@ -1,12 +1,20 @@
 /** The log of a simulated node. */
 import type { Logger } from '../../src/platform/logger.ts';
 
+export interface LogLine {
+  readonly level: string;
+  readonly fields: object;
+  readonly message: string;
+}
+
 /** Keeps its lines in memory, so that a test can look at them. */
 export class QuietLog implements Logger {
-  readonly lines: { level: string; fields: object; message: string }[];
+  readonly lines: LogLine[] = [];
+  readonly #onLine: ((line: LogLine) => void) | undefined;
 
-  constructor(lines: QuietLog['lines'] = []) {
-    this.lines = lines;
+  /** `onLine` sees every line as it is written. */
+  constructor(onLine?: (line: LogLine) => void) {
+    this.#onLine = onLine;
   }
 
   debug(fields: object, message: string): void {
@@ -25,6 +33,8 @@ export class QuietLog implements Logger {
     return this;
   }
   #add(level: string, fields: object, message: string): void {
-    this.lines.push({ level, fields, message });
+    const line = { level, fields, message };
+    this.lines.push(line);
+    this.#onLine?.(line);
   }
 }

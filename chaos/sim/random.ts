@@ -21,6 +21,29 @@ export class SeededRandom implements Random {
     return Math.floor(this.float() * bound);
   }
 
+  /** Uniform in [low, high). */
+  between(low: number, high: number): number {
+    return low + this.float() * (high - low);
+  }
+
+  chance(probability: number): boolean {
+    return this.float() < probability;
+  }
+
+  /** One of them; there must be one. */
+  pick<T>(list: readonly T[]): T {
+    return list[this.below(list.length)]!;
+  }
+
+  shuffled<T>(list: readonly T[]): T[] {
+    const result = [...list];
+    for (let i = result.length - 1; i > 0; i--) {
+      const j = this.below(i + 1);
+      [result[i], result[j]] = [result[j]!, result[i]!];
+    }
+    return result;
+  }
+
   id(): string {
     let id = '';
     while (id.length < 32) id += this.below(16).toString(16);

@@ -1,0 +1,128 @@
+/**
+ * The clients of a schedule: each has a machine of its own and works on several connections to different
+ * nodes, with several commands under way on each.
+ */
+import type { History } from '../history.ts';
+import { type Answer, recorded, type Send } from '../recording.ts';
+import type { Workload } from '../workloads/workload.ts';
+import { CLIENT_PORT, type Sim } from './cluster.ts';
+import { Host } from './machine.ts';
+import { SeededRandom } from './random.ts';
+import { RespClient } from './resp-client.ts';
+
+export interface ClientsOptions {
+  readonly sim: Sim;
+  readonly random: SeededRandom;
+  readonly history: History;
+  readonly workloads: readonly Workload[];
+  readonly clients: number;
+  /** Connections of a client. */
+  readonly connections: number;
+  /** Commands under way on a connection. */
+  readonly depth: number;
+  /** Longest pause between two commands, milliseconds. */
+  readonly pauseMsMax: number;
+  readonly answerTimeoutMs: number;
+  readonly onAnswer: (sent: { node: string; tookMs: number; answer: Answer }) => void;
+}
+
+/** After anything but an answer: keeps a cluster in trouble from being hammered, milliseconds. */
+const TROUBLE_PAUSE_MS = 40;
+
+export class Clients {
+  readonly #options: ClientsOptions;
+  readonly #running: Promise<void>[] = [];
+  #stopping = false;
+  /** Commands without an answer. */
+  underWay = 0;
+
+  constructor(options: ClientsOptions) {
+    this.#options = options;
+    const begun = options.workloads.map((workload) => ({ workload, begin: workload.begin('sim') }));
+    for (let i = 0; i < options.clients; i++) {
+      const { workload, begin } = begun[i % begun.length]!;
+      const host = new Host(`client-${i + 1}`, options.sim.time);
+      for (let c = 0; c < options.connections; c++) {
+        const random = new SeededRandom(options.random.below(2 ** 32));
+        const line = new Line(options, host, random, this);
+        for (let d = 0; d < options.depth; d++) {
+          const client = `${host.name}.${c + 1}.${d + 1}`;
+          const nowMs = (): number => options.sim.time.monotonicMs();
+          const { history } = options;
+          const send = recorded(line.send, { history, workload: workload.name, client, nowMs });
+          this.#running.push(this.#work(begin({ client, random, send }), random));
+        }
+      }
+    }
+  }
+
+  /** Begins no further command; resolves when all have been answered. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#running);
+  }
+
+  async #work(step: () => Promise<void>, random: SeededRandom): Promise<void> {
+    const { sim, pauseMsMax } = this.#options;
+    while (!this.#stopping) {
+      await sim.sleep(random.float() * pauseMsMax);
+      if (!this.#stopping) await step();
+    }
+  }
+}
+
+/** A connection that is made anew, to some node, when it is lost. */
+class Line {
+  readonly #options: ClientsOptions;
+  readonly #host: Host;
+  readonly #random: SeededRandom;
+  readonly #clients: Clients;
+  #connection: Promise<RespClient> | null = null;
+  #node = '';
+
+  constructor(options: ClientsOptions, host: Host, random: SeededRandom, clients: Clients) {
+    this.#options = options;
+    this.#host = host;
+    this.#random = random;
+    this.#clients = clients;
+  }
+
+  readonly send: Send = async (command) => {
+    const { sim, onAnswer } = this.#options;
+    const connecting = (this.#connection ??= this.#connect());
+    let connection: RespClient;
+    try {
+      connection = await connecting;
+    } catch (error) {
+      await this.#lose(connecting);
+      return { outcome: 'refused', reply: `not sent: ${String(error)}`, node: this.#node };
+    }
+    const sentMs = sim.time.monotonicMs();
+    this.#clients.underWay++;
+    const answer = await connection.send(command);
+    this.#clients.underWay--;
+    onAnswer({ node: answer.node, tookMs: sim.time.monotonicMs() - sentMs, answer });
+    if (connection.closed) await this.#lose(connecting);
+    else if (answer.outcome !== 'ok') await sim.sleep(TROUBLE_PAUSE_MS);
+    return answer;
+  };
+
+  #connect(): Promise<RespClient> {
+    const { sim, answerTimeoutMs } = this.#options;
+    const names = [...sim.nodes.keys()];
+    this.#node = names[this.#random.below(names.length)]!;
+    const { network } = sim;
+    return RespClient.connect({
+      network,
+      host: this.#host,
+      node: this.#node,
+      port: CLIENT_PORT,
+      answerTimeoutMs,
+    });
+  }
+
+  async #lose(connection: Promise<RespClient>): Promise<void> {
+    if (this.#connection === connection) this.#connection = null;
+    await this.#options.sim.sleep(TROUBLE_PAUSE_MS);
+  }
+}

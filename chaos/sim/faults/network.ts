@@ -1,0 +1,117 @@
+/** Cuts of every shape, delays, and connections that break. */
+import type { Ground, SimFault } from '../ground.ts';
+import { DATABASE } from '../ground.ts';
+import type { SeededRandom } from '../random.ts';
+
+/** Some pairs are cut, both ways or one way, and healed again. */
+async function cut(
+  ground: Ground,
+  pairs: readonly (readonly [string, string])[],
+  random: SeededRandom,
+  oneWay: boolean,
+): Promise<void> {
+  const { network } = ground.sim;
+  const what = pairs.map(([a, b]) => `${a}${oneWay ? '>' : '-'}${b}`).join(' ');
+  ground.say(`cut ${what}`);
+  for (const [a, b] of pairs) {
+    if (oneWay) network.cutOneWay(a, b);
+    else network.cut(a, b);
+  }
+  // Some systems give their connections up meanwhile, others wait.
+  if (random.chance(0.3)) for (const [a, b] of pairs) network.breakUnnoticed(a, b);
+  await ground.sleep(random.between(100, 6000));
+  ground.say(`heal ${what}`);
+  for (const [a, b] of pairs) network.heal(a, b);
+}
+
+function pairsOf(left: readonly string[], right: readonly string[]): [string, string][] {
+  return left.flatMap((a) => right.map((b): [string, string] => [a, b]));
+}
+
+/** Two groups that do not see each other; the database is with the first, with the second, or with both. */
+const partition: SimFault = {
+  name: 'partition',
+  async inject(ground, random) {
+    const shuffled = random.shuffled(ground.nodes);
+    const at = 1 + random.below(Math.max(1, shuffled.length - 1));
+    const [left, right] = [shuffled.slice(0, at), shuffled.slice(at)];
+    const withDatabase = random.below(3);
+    const lonely = withDatabase === 0 ? left : withDatabase === 1 ? right : [];
+    const pairs = [...pairsOf(left, right), ...pairsOf(lonely, [DATABASE])];
+    await cut(ground, pairs, random, random.chance(0.3));
+  },
+};
+
+const oneLink: SimFault = {
+  name: 'one-link',
+  inject(ground, random) {
+    const [a, b] = random.shuffled(ground.nodes);
+    if (a === undefined || b === undefined) return Promise.resolve();
+    return cut(ground, [[a, b]], random, random.chance(0.5));
+  },
+};
+
+const fromDatabase: SimFault = {
+  name: 'cut-from-database',
+  inject(ground, random) {
+    const some = random.shuffled(ground.nodes).slice(0, 1 + random.below(2));
+    const oneWay = random.chance(0.5);
+    const pairs = some.map((node): [string, string] =>
+      oneWay && random.chance(0.5) ? [DATABASE, node] : [node, DATABASE],
+    );
+    return cut(ground, pairs, random, oneWay);
+  },
+};
+
+const fromClients: SimFault = {
+  name: 'cut-from-clients',
+  async inject(ground, random) {
+    const node = random.pick(ground.nodes);
+    const some = random.shuffled(ground.clients).slice(0, 1 + random.below(ground.clients.length));
+    ground.disturb(node);
+    const pairs = some.map((client): [string, string] =>
+      random.chance(0.5) ? [client, node] : [node, client],
+    );
+    await cut(ground, pairs, random, random.chance(0.5));
+    ground.calm(node);
+  },
+};
+
+/** Connections break, of some pairs or of all, once or over and over; also unnoticed by one side. */
+const breaks: SimFault = {
+  name: 'connections-break',
+  async inject(ground, random) {
+    for (let left = 1 + random.below(5); left > 0; left--) {
+      const [a, b] = random.shuffled([...ground.nodes, DATABASE, ...ground.clients.slice(0, 1)]);
+      if (a === undefined || b === undefined) return;
+      const noticed = random.chance(0.6);
+      ground.say(`break ${a}-${b}${noticed ? '' : `, unnoticed by ${b}`}`);
+      if (noticed) ground.sim.network.break(a, b);
+      else ground.sim.network.breakUnnoticed(a, b);
+      await ground.sleep(random.between(0, 800));
+    }
+  },
+};
+
+const delays: SimFault = {
+  name: 'delays',
+  async inject(ground, random) {
+    const [a, b] = random.shuffled([...ground.nodes, DATABASE]);
+    if (a === undefined || b === undefined) return;
+    const ms = random.between(5, 400);
+    ground.say(`what ${a} sends to ${b} takes ${ms.toFixed(0)} ms longer`);
+    ground.sim.network.delay(a, b, ms);
+    await ground.sleep(random.between(500, 5000));
+    ground.say(`what ${a} sends to ${b} is as fast as ever`);
+    ground.sim.network.delay(a, b, 0);
+  },
+};
+
+export const NETWORK_FAULTS: readonly SimFault[] = [
+  partition,
+  oneLink,
+  fromDatabase,
+  fromClients,
+  breaks,
+  delays,
+];

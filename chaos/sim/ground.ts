@@ -1,0 +1,105 @@
+/** What faults work on: the cluster of one schedule, which of its nodes are in trouble, and the log. */
+import type { Sim } from './cluster.ts';
+import type { SeededRandom } from './random.ts';
+
+/** Something that breaks, and is mended again, while the clients go on. */
+export interface SimFault {
+  readonly name: string;
+  /** Breaks and mends. Resolves when all that it ended was started again (not necessarily ready yet). */
+  inject(ground: Ground, random: SeededRandom): Promise<void>;
+}
+
+export interface GroundOptions {
+  readonly sim: Sim;
+  readonly nodes: readonly string[];
+  readonly clients: readonly string[];
+  readonly say: (line: string) => void;
+}
+
+/** The modelled PostgreSQL's machine, as the network knows it. */
+export const DATABASE = 'database';
+
+export class Ground {
+  readonly sim: Sim;
+  readonly clients: readonly string[];
+  readonly say: (line: string) => void;
+  readonly #nodes: string[];
+  readonly #taken = new Set<string>();
+  /** Nodes whose process or machine does not run as it should, with the number of reasons. */
+  readonly #disturbed = new Map<string, number>();
+  readonly #disturbedUntilMs = new Map<string, number>();
+  /** The database is down or unreachable for all: one such fault at a time. */
+  databaseTaken = false;
+
+  constructor({ sim, nodes, clients, say }: GroundOptions) {
+    this.sim = sim;
+    this.#nodes = [...nodes];
+    this.clients = clients;
+    this.say = say;
+  }
+
+  /** Members, those that are down included. */
+  get nodes(): readonly string[] {
+    return this.#nodes;
+  }
+
+  /** A node that no other fault has; it stays taken until `release`. Undefined: there is none. */
+  take(random: SeededRandom): string | undefined {
+    const free = this.#nodes.filter((name) => !this.#taken.has(name));
+    if (free.length === 0) return undefined;
+    const name = random.pick(free);
+    this.#taken.add(name);
+    return name;
+  }
+
+  release(name: string): void {
+    this.#taken.delete(name);
+  }
+
+  /** The node is not expected to answer in time from now on, until `calm`. */
+  disturb(name: string): void {
+    this.#disturbed.set(name, (this.#disturbed.get(name) ?? 0) + 1);
+  }
+
+  calm(name: string): void {
+    this.#disturbed.set(name, (this.#disturbed.get(name) ?? 1) - 1);
+    this.#disturbedUntilMs.set(name, this.sim.time.monotonicMs());
+  }
+
+  /** Since that moment nothing kept the node from answering in time. */
+  isCalmSince(name: string, sinceMs: number): boolean {
+    if ((this.#disturbed.get(name) ?? 0) > 0) return false;
+    return (this.#disturbedUntilMs.get(name) ?? Number.NEGATIVE_INFINITY) < sinceMs;
+  }
+
+  /** A node that was not there before. */
+  join(name: string): void {
+    this.#nodes.push(name);
+    this.start(name);
+  }
+
+  start(name: string): void {
+    this.say(`start ${name}`);
+    this.sim.startNode(name);
+  }
+
+  kill(name: string, how: { silent?: boolean } = {}): void {
+    this.say(`kill ${name}${how.silent === true ? ' without a word' : ''}`);
+    this.sim.network.killHost(this.sim.node(name).host, how);
+  }
+
+  /** SIGTERM: finishes what is under way and leaves; then the process is gone. */
+  async stop(name: string): Promise<void> {
+    this.say(`stop ${name}`);
+    const node = this.sim.node(name);
+    await Promise.race([node.parts.stop(), this.sim.sleep(STOP_MS_MAX)]);
+    if (!node.host.dead) this.sim.network.killHost(node.host);
+  }
+
+  sleep(ms: number): Promise<void> {
+    return this.sim.sleep(ms);
+  }
+}
+
+/** Whoever started a process kills it when it takes longer to end, milliseconds. */
+const STOP_MS_MAX = 10_000;
