@@ -6,7 +6,7 @@ import { main, PlainError, prepare, ROOT } from './lib/prepare.mjs';
 import { missingTools, missingToolsReport } from './lib/tools.mjs';
 
 await main(async () => {
-  const missing = missingTools();
+  const missing = missingTools().filter(({ optional }) => optional !== true);
   if (process.env.RINGFENCE_REQUIRE_TOOLS === '1' && missing.length > 0) {
     throw new PlainError(
       [

@@ -9,7 +9,7 @@ import { passed, type Verdict, verdict } from '../checkers/checker.ts';
 import { judgeRun } from '../checkers/index.ts';
 import { keysOf } from '../checkers/linearizability/keyspace-model.ts';
 import { ChaosClient } from '../client.ts';
-import { DOWN_MS, type Fault, pause } from '../faults/fault.ts';
+import { type Fault, pause } from '../faults/fault.ts';
 import { type EndState, History } from '../history.ts';
 import { HistoryFile } from '../history-file.ts';
 import { recorded, type Send } from '../recording.ts';
@@ -17,12 +17,14 @@ import { SeededRandom } from '../sim/random.ts';
 import { POSTGRES, type Target, untilReady } from '../target.ts';
 import { beginMixture } from '../workloads/mixture.ts';
 import type { Step, Workload } from '../workloads/workload.ts';
+import { readKeys } from './read-keys.ts';
 import { runSchedule } from './schedule.ts';
 import { fillStock, missingStock } from './stock.ts';
 
 const CLIENTS = 12;
-const KEYS_READ_AT_ONCE = 100;
 const QUIET_MS = 1000;
+/** Keys that nobody changes. */
+const STOCK = 10_000;
 const RUN = 'chaos';
 
 export interface RunOptions {
@@ -33,6 +35,8 @@ export interface RunOptions {
   readonly ms: number | undefined;
   readonly seed: number;
   readonly folder: string;
+  /** How many keys that nobody changes there are (10,000). */
+  readonly stock?: number;
   readonly say: (line: string) => void;
 }
 
@@ -53,7 +57,7 @@ export async function runChaos(options: RunOptions): Promise<number> {
 }
 
 async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Verdict[]> {
-  const { target, say, workloads } = options;
+  const { target, say, workloads, stock = STOCK } = options;
   say(`seed ${options.seed}`);
   const settings = {
     nodes: String(target.nodes.length),
@@ -66,7 +70,7 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Verdic
   );
   const missing: string[] = [];
   const deaths: string[] = [];
-  await fillStock(target, RUN);
+  await fillStock(target, stock);
   let stopping = false;
   const clients = runClients(options, history, () => stopping);
   try {
@@ -76,7 +80,7 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Verdic
       onSpan: (span) => history.addFault(span),
       async settle() {
         await untilReady(target.nodes);
-        missing.push(...(await missingStock(target, RUN)));
+        missing.push(...(await missingStock(target, stock)));
         deaths.push(...(await target.deaths()));
       },
     });
@@ -101,7 +105,6 @@ async function coldStart({ target, say }: RunOptions): Promise<void> {
   say('killing everything, for a cold start');
   const hosts = [POSTGRES, ...target.nodes.map(({ name }) => name)];
   await target.kill(...hosts);
-  await pause(DOWN_MS);
   await target.start(...hosts);
   await untilReady(target.nodes);
 }
@@ -138,9 +141,7 @@ async function readEverything(
 ): Promise<EndState> {
   const answers = new Map<string, Map<string, string | null>>();
   for (const node of target.nodes) {
-    const client = new ChaosClient([node], 0);
-    answers.set(node.name, await readKeys(client, keys));
-    client.close();
+    answers.set(node.name, await readKeys(node, keys));
   }
   const rows = await target.query(
     "SELECT key, value FROM kv_text WHERE db = 0 AND key LIKE 'chaos:%'",
@@ -148,22 +149,6 @@ async function readEverything(
   const found = new Map(rows.map(([key = '', value = '']) => [key, value]));
   const table = new Map(keys.map((key) => [key, found.get(key) ?? null] as const));
   return { when, answers, memory: new Map(), table };
-}
-
-async function readKeys(
-  client: ChaosClient,
-  keys: readonly string[],
-): Promise<Map<string, string | null>> {
-  const values = new Map<string, string | null>();
-  for (let at = 0; at < keys.length; at += KEYS_READ_AT_ONCE) {
-    const part = keys.slice(at, at + KEYS_READ_AT_ONCE);
-    const answers = await Promise.all(part.map((key) => client.run('GET', key)));
-    answers.forEach(({ outcome, reply }, i) => {
-      if (outcome !== 'ok') throw new Error(`GET ${part[i]} afterwards: ${String(reply)}`);
-      values.set(part[i]!, reply as string | null);
-    });
-  }
-  return values;
 }
 
 function tellCounts(history: History, say: (line: string) => void): void {

@@ -3,18 +3,20 @@
  * a node that is still warming up must answer each of them too.
  */
 import { ChaosClient } from '../client.ts';
-import type { Target } from '../target.ts';
+import type { NodeAddress, Target } from '../target.ts';
+import { readKeys } from './read-keys.ts';
 
-const KEYS = 20_000;
-const KEYS_WRITTEN_AT_ONCE = 100;
-const KEYS_READ_AT_ONCE = 500;
+const WRITTEN_AT_ONCE = 100;
 
 /** Throws when a write is not acknowledged: nothing is broken yet. */
-export async function fillStock(target: Target, run: string): Promise<void> {
+export async function fillStock(target: Target, size: number): Promise<void> {
   const client = new ChaosClient(target.nodes, 0);
   try {
-    for (let at = 0; at < KEYS; at += KEYS_WRITTEN_AT_ONCE) {
-      const pairs = range(at, KEYS_WRITTEN_AT_ONCE).flatMap((i) => [keyOf(run, i), valueOf(i)]);
+    for (let at = 0; at < size; at += WRITTEN_AT_ONCE) {
+      const pairs = numbers(at, Math.min(size, at + WRITTEN_AT_ONCE)).flatMap((i) => [
+        keyOf(i),
+        valueOf(i),
+      ]);
       const { outcome, reply } = await client.run('MSET', ...pairs);
       if (outcome !== 'ok') throw new Error(`MSET of the stock: ${String(reply)}`);
     }
@@ -24,33 +26,22 @@ export async function fillStock(target: Target, run: string): Promise<void> {
 }
 
 /** One line per key and node that does not answer what was written. */
-export async function missingStock(target: Target, run: string): Promise<string[]> {
-  const found = await Promise.all(target.nodes.map((_, node) => missingOn(target, node, run)));
+export async function missingStock(target: Target, size: number): Promise<string[]> {
+  const found = await Promise.all(target.nodes.map((node) => missingOn(node, size)));
   return found.flat();
 }
 
-async function missingOn(target: Target, node: number, run: string): Promise<string[]> {
-  const address = target.nodes[node]!;
-  const client = new ChaosClient([address], 0);
-  const missing: string[] = [];
-  for (let at = 0; at < KEYS; at += KEYS_READ_AT_ONCE) {
-    const part = range(at, KEYS_READ_AT_ONCE);
-    const answers = await Promise.all(part.map((i) => client.run('GET', keyOf(run, i))));
-    answers.forEach(({ outcome, reply }, at) => {
-      const i = part[at]!;
-      if (outcome === 'ok' && reply === valueOf(i)) return;
-      missing.push(
-        `GET ${keyOf(run, i)} on ${address.name}: ${String(reply)}; right: ${valueOf(i)}`,
-      );
-    });
-  }
-  client.close();
-  return missing;
+async function missingOn(node: NodeAddress, size: number): Promise<string[]> {
+  const all = numbers(0, size);
+  const values = await readKeys(node, all.map(keyOf));
+  return all
+    .filter((i) => values.get(keyOf(i)) !== valueOf(i))
+    .map((i) => `${keyOf(i)} on ${node.name} is ${values.get(keyOf(i))}; right: ${valueOf(i)}`);
 }
 
-function range(from: number, count: number): number[] {
-  return Array.from({ length: count }, (_, i) => from + i);
+function numbers(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i);
 }
 
-const keyOf = (run: string, i: number): string => `stock:${run}:${i}`;
+const keyOf = (i: number): string => `stock:${i}`;
 const valueOf = (i: number): string => `value-${i}`;
