@@ -1,0 +1,286 @@
+/**
+ * Runs commands over several primaries with a fault at one step of them, and checks what came of it.
+ *
+ * A step is the delivery of a message to a host, or a batch that reaches the database. All commands run
+ * at once, each on keys of its own, so that one fault meets all of them at the same step. From the fault
+ * on all nodes are read without pause. At the end table, memory and replies must agree that each command
+ * happened as a whole or not at all.
+ */
+import { expect } from 'vitest';
+import { slotOf } from '../../../src/cluster/slot.ts';
+import { Sim } from '../../../chaos/sim/cluster.ts';
+
+/** Primaries of the keys; each of them leads some commands, takes part in others, is replica of others. */
+export const PRIMARIES = ['a', 'b', 'c'] as const;
+/** Where the clients are; it is primary of no key. */
+export const COORDINATOR = 'd';
+export const NAMES = [...PRIMARIES, COORDINATOR];
+export const LEASE_MS = 300;
+/** Readers pause this long between rounds. */
+const READ_PAUSE_MS = 9;
+
+/** Values by key; undefined: no such key. */
+type State = Readonly<Record<string, string | undefined>>;
+
+interface Transaction {
+  readonly command: readonly string[];
+  readonly keys: readonly string[];
+  readonly before: State;
+  readonly after: State;
+  readonly reply: string;
+}
+
+/** What became of one command so far. */
+interface Course {
+  readonly transaction: Transaction;
+  reply: string | undefined;
+  /** Its reply, or a read that shows what it did, was complete: no later read may show the old state. */
+  seen: boolean;
+}
+
+/** What goes wrong, and what makes it good again. */
+export interface Fault {
+  /** Which deliveries count as steps. */
+  counts(from: string, to: string): boolean;
+  strike(sim: Sim, at: { from: string; to: string }): void;
+  /** Resolves when the cluster has all its nodes again. */
+  heal(sim: Sim): Promise<void>;
+  /** Nodes that cannot be read until it is healed. */
+  readonly lost: readonly string[];
+}
+
+function stateOf(keys: readonly string[], value: string | undefined): State {
+  return Object.fromEntries(keys.map((key) => [key, value]));
+}
+
+/** MSET, MSETNX and DEL over some primaries; each name gives a key of its own for each of them. */
+function overAll(keysOn: (primaries: readonly string[]) => string[], primaries: readonly string[]) {
+  const pairs = (keys: readonly string[]): string[] => keys.flatMap((key) => [key, 'new']);
+  const [mset, msetnx, refused, del] = [0, 1, 2, 3].map(() => keysOn(primaries));
+  const taken = { ...stateOf(refused!, undefined), [refused!.at(-1)!]: 'old' };
+  return [
+    transaction(['MSET', ...pairs(mset!)], stateOf(mset!, 'old'), stateOf(mset!, 'new'), '+OK'),
+    transaction(
+      ['MSETNX', ...pairs(msetnx!)],
+      stateOf(msetnx!, undefined),
+      stateOf(msetnx!, 'new'),
+      ':1',
+    ),
+    transaction(['MSETNX', ...pairs(refused!)], taken, taken, ':0'),
+    transaction(
+      ['DEL', ...del!],
+      stateOf(del!, 'old'),
+      stateOf(del!, undefined),
+      `:${primaries.length}`,
+    ),
+  ];
+}
+
+function overTwo(keysOn: (primaries: readonly string[]) => string[], primaries: readonly string[]) {
+  const [from, to] = keysOn(primaries) as [string, string];
+  const [source, copy] = keysOn(primaries) as [string, string];
+  return [
+    transaction(
+      ['RENAME', from, to],
+      { [from]: 'moved', [to]: 'old' },
+      { [from]: undefined, [to]: 'moved' },
+      '+OK',
+    ),
+    transaction(
+      ['COPY', source, copy, 'REPLACE'],
+      { [source]: 'kept', [copy]: 'old' },
+      { [source]: 'kept', [copy]: 'kept' },
+      ':1',
+    ),
+  ];
+}
+
+function transaction(command: string[], before: State, after: State, reply: string): Transaction {
+  return { command, keys: Object.keys(before), before, after, reply };
+}
+
+function lineOf(keys: readonly string[], state: State): string {
+  const values = keys.map((key) => state[key]);
+  const bulks = values.map((value) => (value === undefined ? '$-1' : `$${value.length} ${value}`));
+  return `*${keys.length} ${bulks.join(' ')}`;
+}
+
+export class EveryStep {
+  readonly sim: Sim;
+  readonly #transactions: readonly Transaction[];
+  #onDelivery: ((from: string, to: string) => void) | null = null;
+
+  static async start(): Promise<EveryStep> {
+    const sim = new Sim({ leaseMs: LEASE_MS, leaseMarginMs: 20, replicas: 2 });
+    await sim.startAll(...NAMES);
+    return new EveryStep(sim);
+  }
+
+  private constructor(sim: Sim) {
+    this.sim = sim;
+    let keys = 0;
+    const keysOn = (primaries: readonly string[]): string[] =>
+      primaries.map((name) => sim.keyOn(name, `t${keys++}:`));
+    this.#transactions = [
+      ...overAll(keysOn, ['a', 'b']),
+      ...overAll(keysOn, ['b', 'a']),
+      ...overAll(keysOn, ['b', 'c', 'a']),
+      ...overTwo(keysOn, ['a', 'b']),
+      ...overTwo(keysOn, ['b', 'a']),
+    ];
+    this.#tap();
+  }
+
+  /** Reports every delivery of a message, before it happens. */
+  #tap(): void {
+    const { network, database } = this.sim;
+    const carry = network.carry.bind(network);
+    network.carry = (from, to, deliver) =>
+      carry(from, to, () => {
+        this.#onDelivery?.(from.name, to.name);
+        to.run(deliver);
+      });
+    database.refuse = (_batch, self) => {
+      this.#onDelivery?.('database', self.node);
+      return null;
+    };
+  }
+
+  /** Faults at step 1, 2, 3 ... until the commands are done before the step comes. Returns how many there were. */
+  async sweep(fault: Fault): Promise<number> {
+    for (let step = 1; ; step++) {
+      if (!(await this.#run(fault, step))) return step - 1;
+      expect(step).toBeLessThan(1000);
+    }
+  }
+
+  /** True when the step was reached. */
+  async #run(fault: Fault, step: number): Promise<boolean> {
+    const { sim } = this;
+    await this.#reset();
+    const courses = this.#transactions.map((one): Course => {
+      return { transaction: one, reply: undefined, seen: false };
+    });
+    let left = step;
+    const struck = { done: false };
+    this.#onDelivery = (from, to) => {
+      if (!fault.counts(from, to) || --left > 0 || struck.done) return;
+      struck.done = true;
+      fault.strike(sim, { from, to });
+    };
+    for (const course of courses) {
+      const { command } = course.transaction;
+      void sim
+        .client(COORDINATOR)
+        .send(...command)
+        .then((reply) => {
+          course.reply = reply;
+          course.seen ||= reply === course.transaction.reply;
+        });
+    }
+    const isQuiet = (): boolean => courses.every(({ reply }) => reply !== undefined) && this.#quiet;
+    for (let ms = 0; ms < 100 && !struck.done && !isQuiet(); ms++) await sim.run(1);
+    if (struck.done) await this.#recover(fault, courses);
+    this.#onDelivery = null;
+    await this.#check(courses, `step ${step}`, struck.done ? fault.lost : []);
+    return struck.done;
+  }
+
+  async #recover(fault: Fault, courses: readonly Course[]): Promise<void> {
+    const { sim } = this;
+    const reading = { on: true };
+    const nodes = NAMES.filter((name) => !fault.lost.includes(name));
+    const readers = nodes.map((name) => this.#read(name, courses, reading));
+    await sim.run(30);
+    await fault.heal(sim);
+    const coordinated = !fault.lost.includes(COORDINATOR);
+    const isOver = (): boolean => !coordinated || courses.every(({ reply }) => reply !== undefined);
+    await sim.until(isOver, 8000, 'every command is answered');
+    await sim.run(30);
+    reading.on = false;
+    await sim.wait(Promise.all(readers));
+  }
+
+  /** Reads the keys of all commands, over and over: never one half, and never the old state after the new one. */
+  async #read(name: string, courses: readonly Course[], reading: { on: boolean }): Promise<void> {
+    const { sim } = this;
+    while (reading.on) {
+      const rounds = courses.map(async (course) => {
+        const { keys, before, after } = course.transaction;
+        const seen = course.seen;
+        const line = await sim.client(name).send('MGET', ...keys);
+        const isNew = line === lineOf(keys, after);
+        if (!isNew || seen) {
+          expect([name, course.transaction.command, line]).toEqual([
+            name,
+            course.transaction.command,
+            lineOf(keys, seen ? after : before),
+          ]);
+        }
+        if (isNew && line !== lineOf(keys, before)) course.seen = true;
+      });
+      await Promise.all(rounds);
+      await new Promise<void>((resolve) => sim.time.after(READ_PAUSE_MS, resolve));
+    }
+  }
+
+  /** The keys get their old values, through the front door. */
+  async #reset(): Promise<void> {
+    const { sim } = this;
+    const sent = this.#transactions.flatMap(({ before }) =>
+      Object.entries(before).map(([key, value]) =>
+        sim.client('a').send(...(value === undefined ? ['DEL', key] : ['SET', key, value])),
+      ),
+    );
+    for (const reply of await sim.wait(Promise.all(sent))) expect(reply).not.toMatch(/^-/);
+    await sim.until(() => this.#quiet, 1000, 'the values are settled');
+  }
+
+  /** Nothing is under way on any node. */
+  get #quiet(): boolean {
+    return NAMES.every((name) => {
+      const { engine } = this.sim.node(name).life;
+      return engine.gates.empty && engine.operations.pendingCount === 0;
+    });
+  }
+
+  async #check(courses: readonly Course[], label: string, lost: readonly string[]): Promise<void> {
+    const { sim } = this;
+    await sim.until(() => this.#quiet, 3000, `${label}: nothing is held or under way any more`);
+    await sim.run(20);
+    for (const { transaction: one, reply, seen } of courses) {
+      const where = `${label}: ${one.command.join(' ')} -> ${reply}`;
+      const table = lineOf(one.keys, this.#table(one.keys));
+      const [before, after] = [one.before, one.after].map((state) => lineOf(one.keys, state));
+      if (reply === undefined) expect(lost, where).toContain(COORDINATOR);
+      else if (reply !== one.reply) expect(reply, where).toMatch(/^-(UNKNOWN|NOTDONE) /);
+      const mayBe = seen ? [after] : reply?.startsWith('-NOTDONE') ? [before] : [before, after];
+      expect(mayBe, where).toContain(table);
+      this.#checkMemory(one.keys, where);
+    }
+    const reads = NAMES.flatMap((name) =>
+      courses.map(async ({ transaction: { keys } }) => {
+        const line = await sim.client(name).send('MGET', ...keys);
+        expect(line, label).toBe(lineOf(keys, this.#table(keys)));
+      }),
+    );
+    await sim.wait(Promise.all(reads));
+  }
+
+  #table(keys: readonly string[]): State {
+    return Object.fromEntries(keys.map((key) => [key, this.sim.database.valueOf(key)]));
+  }
+
+  /** What is clean in the memory of an owner equals the table. */
+  #checkMemory(keys: readonly string[], where: string): void {
+    for (const key of keys) {
+      for (const name of this.sim.ownersOf(key)) {
+        const entry = this.sim.node(name).life.keyspace.find(slotOf(key), 0, key);
+        expect(entry?.dirty ?? 0, `${where}: ${key} on ${name} is still marked`).toBe(0);
+        if (entry === undefined) continue;
+        const value = entry.value ?? undefined;
+        expect(value, `${where}: ${key} on ${name}`).toBe(this.sim.database.valueOf(key));
+      }
+    }
+  }
+}
