@@ -18,6 +18,7 @@ import { Engine } from './engine.ts';
 import type { Prepare } from './execute.ts';
 import { Fill } from './fill.ts';
 import { Gather } from './gather.ts';
+import { Holds } from './holds.ts';
 import { Lane } from './lane.ts';
 import { Lease } from './lease.ts';
 import type { FrameStream, LinkEnv } from './link.ts';
@@ -110,6 +111,7 @@ export class ClusterNode {
   readonly #log: Logger;
   readonly #replica: Replica;
   readonly #rpc: Rpc;
+  readonly #holds: Holds;
   readonly #transactions: Transactions;
   #epoch = 0;
   #view: View | null = null;
@@ -241,7 +243,8 @@ export class ClusterNode {
     });
     this.engine.operations.peers = this.peers;
     const withPeers = { ...shared, engine: this.engine, peers: this.peers };
-    this.#transactions = new Transactions(withPeers);
+    this.#holds = new Holds(withPeers);
+    this.#transactions = new Transactions({ ...withPeers, holds: this.#holds });
     const { operations } = this.engine;
     operations.succession = new Succession({ ...withPeers, operations });
     this.membership = new Membership({
@@ -293,7 +296,7 @@ export class ClusterNode {
       pendingMax: () => options.live.pendingRequestsMax,
     });
     const background = { ...withPeers, pressure: () => pressure.cause() };
-    this.fill = new Fill(background);
+    this.fill = new Fill({ ...background, holds: this.#holds });
     this.warmUp = new WarmUp({ ...background, hasRoom: () => this.upkeep.hasRoom() });
     this.router = new Router({
       ...withPeers,
@@ -406,6 +409,7 @@ export class ClusterNode {
     this.upkeep.stop();
     this.fill.stop();
     this.#transactions.stop();
+    this.#holds.stop();
     this.#rpc.stop();
     this.engine.stop();
     this.router.stop();
@@ -434,7 +438,7 @@ export class ClusterNode {
       for (const member of participants(before))
         if (!hasRef(members, member)) this.#gone.add(refKey(member));
     }
-    this.#transactions.endView();
+    this.#holds.endView();
     const over = this.engine.endView();
     const { lost } = this.slots.adopt(view);
     for (const slot of lost) this.keyspace.clearSlot(slot, null);

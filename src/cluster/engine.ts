@@ -18,6 +18,7 @@
 import type { TimerHandle } from '../platform/clock.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Logger } from '../platform/logger.ts';
+import { ConfinedSet } from '../storage/memory/confined-set.ts';
 import type { Effect } from '../storage/memory/effect.ts';
 import type { Keyspace } from '../storage/memory/keyspace.ts';
 import { type KeyPolicy, WorkingSet, type WorkingSetEnv } from '../storage/memory/working-set.ts';
@@ -180,6 +181,11 @@ export class Engine {
     return new WorkingSet(this.#setEnv, this.#env.time.nowMs(), slot);
   }
 
+  /** The same for what holds these keys and no others (`transaction.ts`). */
+  confinedSet(held: readonly KeyPlace[]): ConfinedSet {
+    return new ConfinedSet(this.#setEnv, this.#env.time.nowMs(), held);
+  }
+
   /** Takes a command for keys whose primary this node should be. Answers through the task, maybe at once. */
   submit(task: Task): void {
     const p = task.prepared;
@@ -226,16 +232,15 @@ export class Engine {
   #park(task: Task): void {
     if (this.#parked.length + this.gates.parked >= PARKED_MAX)
       return task.onReply(TOO_MUCH_PENDING, '');
-    // Nothing can be written while the database is away: say so now rather than at the deadline.
-    if (
-      task.prepared.writes &&
-      this.lane.down &&
-      !this.#env.lease.valid &&
-      this.#isPersistent(task.prepared)
-    ) {
-      return task.onReply(STORE_DOWN, '');
-    }
+    const refusal = this.hopeless(task.prepared);
+    if (refusal !== null) return task.onReply(refusal, '');
     this.#parked.push(task);
+  }
+
+  /** Nothing can be written while the database is away: the reply that says so now rather than at the deadline. */
+  hopeless(p: Prepared): string | null {
+    const away = p.writes && this.lane.down && !this.#env.lease.valid;
+    return away && this.#isPersistent(p) ? STORE_DOWN : null;
   }
 
   #waitsAtGate(task: Task): boolean {
@@ -400,7 +405,11 @@ export class Engine {
   #beginFlush(): void {
     if (this.#flushing !== null || this.gates.held > 0) return;
     const next = this.#flushes.shift();
-    if (next !== undefined) return this.#flush(next);
+    if (next === undefined) this.#admitHolds();
+    else this.#flush(next);
+  }
+
+  #admitHolds(): void {
     const waiting = this.#afterFlush;
     this.#afterFlush = [];
     for (const then of waiting) then();
@@ -433,6 +442,8 @@ export class Engine {
       else if (db === null && op.epoch === this.#env.epoch()) this.operations.declareEmptied(mine);
       if (this.#flushing !== op) return;
       this.#flushing = null;
+      // Before the next flush: else flushes without pause would keep holds waiting for ever.
+      this.#admitHolds();
       this.#beginFlush();
       this.retryParked();
     });

@@ -26,6 +26,7 @@ import { encodeEffects, type OwnerEffect } from './effects.ts';
 import type { Engine } from './engine.ts';
 import type { OutStream } from './out-stream.ts';
 import type { Cause } from './pressure.ts';
+import type { Holds } from './holds.ts';
 import { SLOT_COUNT } from './slot.ts';
 import type { SlotTable } from './slots.ts';
 import { refKey } from './view.ts';
@@ -39,6 +40,7 @@ export interface FillEnv {
   readonly engine: Engine;
   /** Why to go slowly at the moment, or null. */
   pressure(): Cause | null;
+  readonly holds: Holds;
 }
 
 /** How far the hand-over to one learner is. */
@@ -285,6 +287,8 @@ export class Fill {
     const wasComplete = slots.isComplete(slot);
     const losses = slots.losses[slot];
     yield { kind: 'begin', slot };
+    // The beginning forgets marks that came before it, and what follows would be taken for settled.
+    for (const { db, key } of this.#env.holds.markedIn(slot)) yield { kind: 'mark', slot, db, key };
     for (const db of keyspace.databases(slot)) {
       for (const [key, entry] of keyspace.entries(slot, db)) {
         const { value, expiresAtMs, epoch, seq, persistent } = entry;

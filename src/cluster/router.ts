@@ -549,11 +549,8 @@ export class Router {
       else positions.push(position);
     });
     if (primaries.has('')) return routed.onNotDone();
-    const spread = primaries.size > 1 ? prepared.spread : 'transaction';
-    const parts = [...primaries.values()];
-    if (spread === 'each') this.#each(routed, parts);
-    else if (spread === 'collect') this.#collect(routed, parts, '', ROUNDS_MAX);
-    else this.#toLeader(routed);
+    if (primaries.size === 1 || prepared.spread === 'transaction') this.#toLeader(routed);
+    else this.#collect(routed, [...primaries.values()], '', ROUNDS_MAX);
   }
 
   /** To the primary of the first key, which runs it alone or leads a transaction. */
@@ -568,20 +565,10 @@ export class Router {
     this.#send(peer, [routed]);
   }
 
-  #each(routed: Routed, parts: readonly number[][]): void {
-    this.#askParts(routed, parts, false, (answers) => {
-      const { prepared } = routed;
-      const failed = answers.find(({ reply }) => reply.startsWith('-'));
-      if (failed !== undefined) return routed.onReply(failed.reply, '');
-      const replies = answers.map(({ reply }, i) => ({ positions: parts[i]!, reply }));
-      routed.onReply(prepared.merge(replies), '');
-    });
-  }
-
   /** Reads until two rounds agree: then there was a moment at which all values stood together. */
   #collect(routed: Routed, parts: readonly number[][], before: string, rounds: number): void {
     if (rounds === 0) return this.#toLeader(routed);
-    this.#askParts(routed, parts, true, (answers) => {
+    this.#askParts(routed, parts, (answers) => {
       const failed = answers.find(({ reply }) => reply.startsWith('-'));
       if (failed !== undefined) return routed.onReply(failed.reply, '');
       const versions = answers.map((answer) => answer.versions).join('|');
@@ -594,7 +581,6 @@ export class Router {
   #askParts(
     whole: Routed,
     parts: readonly number[][],
-    wantVersions: boolean,
     then: (answers: { reply: string; versions: string }[]) => void,
   ): void {
     const answers = new Array<{ reply: string; versions: string }>(parts.length);
@@ -605,7 +591,7 @@ export class Router {
         answers[i] = { reply, versions };
         if (--left === 0) then(answers);
       };
-      this.#begin(new Routed(this, new Order(), part, whole.deadlineMs, wantVersions, { done }));
+      this.#begin(new Routed(this, new Order(), part, whole.deadlineMs, true, { done }));
     });
   }
 

@@ -1,33 +1,51 @@
 /**
- * Commands whose keys have several primaries: small transactions with holds.
+ * Commands whose keys have several primaries: small transactions, and their leader.
  *
- * The leader is the primary of the first key. It asks each participating primary, in the order of
- * their ids, for *holds* on all keys there at once; within one view that is one global order, so two
- * transactions can never wait for each other in a circle. A hold is granted when the keys are settled
- * and marked dirty on all their owners: from then on nobody answers for them but the participant, and
- * there every command waits. The leader then runs the command on the values it was handed, and all
- * changes go to the database in one batch of its own lane. After that the participants apply their
- * part and the holds end. So nobody can see one half: before the commit all keys have their old
- * values, and between commit and apply nobody answers for the others' keys.
+ * The leader is the primary of the first key. It asks the keys' primaries, one after the other, for
+ * holds (`holds.ts`), runs the command on the values it was handed, and sends *all* changes to the
+ * database in one batch of its own lane. Then the participants apply their part, and the holds end.
  *
- * A participant never gives up by itself; a hold ends when the leader says so or a new view comes.
- * Then the keys are dropped and read again from the table. The leader's batch bears the epoch in
- * which it got its holds, so once a new view exists it cannot commit (schedules hold-outlives-view,
- * half-a-transaction, hold-on-uncommitted). What must reach a participant (apply, release) is sent
- * again until it is acknowledged or the view ends.
+ * **Whole or not at all.** PostgreSQL decides, in one transaction. Nobody sees one half: before the
+ * commit all keys have their old values; between commit and apply nobody answers for the others' keys,
+ * which are held at their primaries and marked elsewhere. The leader's own keys are dirty on all owners
+ * before the batch is sent, like those of any write.
+ *
+ * **No circle.** Participants are asked in the order of their ids, each for all its keys at once, and a
+ * hold joins the queues of its node's keys in one instant. So whoever holds something at a node waits
+ * only for nodes that come later in that order, or for nothing; at the last of them, holds end by
+ * themselves. A flush waits for holds that were granted before it and makes later ones wait, so it
+ * takes a place in the queue of its node and fits into the same order. Needing another key (below) means
+ * letting go of everything first.
+ *
+ * **No stale leader.** Its batch bears the epoch in which it got all its holds. A new view takes that
+ * epoch away from the lane, so a leader that lost its holds to a new view cannot commit (schedule
+ * hold-outlives-view). A leader that is not aware of the new view may still answer a command that changes
+ * nothing: what it read stood together when the old view ended, as nothing commits in it afterwards.
+ *
+ * **What must arrive does.** Apply and release are sent until they are acknowledged or the view ends; and
+ * when a view ends, every participant drops what was held and reads it again from the table.
+ *
+ * **More than one command.** What runs on the held keys is `Prepared.run`, a function of the working set. A
+ * block of commands is one that runs them one after the other (`WorkingSet.attempt` undoes one that
+ * fails); a script is one that finds out while it runs which keys it needs. The set is confined to what
+ * is held: touching another key throws `KeyNotHeld`, nothing has happened yet, all holds are released,
+ * and everything starts again with that key among those asked for.
+ *
+ * Bounds, each with its reply, none of which leaves anything changed: commands led at once, keys held,
+ * bytes lent and changed elsewhere, rounds of starting again, and the command's own time.
  */
 import type { Platform } from '../platform/platform.ts';
 import type { Logger } from '../platform/logger.ts';
+import { KeyNotHeld } from '../storage/memory/confined-set.ts';
 import type { Effect } from '../storage/memory/effect.ts';
-import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { Member, NodeRef } from '../storage/postgres/store.ts';
 import { ReplyError } from '../errors.ts';
 import { encodeError } from '../resp/reply.ts';
 import { assert, isBrokenInvariant } from './assert.ts';
 import type { Engine } from './engine.ts';
+import type { ApplyRequest, HoldRequest, Holds, Lent } from './holds.ts';
 import { type KeyPlace, placesOf } from './places.ts';
-import { Hold } from './gates.ts';
-import { keyId, type Op } from './op.ts';
+import { keyId } from './op.ts';
 import type { Lease } from './lease.ts';
 import type { Peers } from './peers.ts';
 import { CallFailed, Method, type Rpc } from './rpc.ts';
@@ -40,35 +58,21 @@ export interface TransactionEnv {
   readonly platform: Platform;
   readonly log: Logger;
   readonly self: NodeRef;
-  readonly keyspace: Keyspace;
   readonly slots: SlotTable;
   readonly lease: Lease;
   readonly engine: Engine;
   readonly peers: Peers;
   readonly rpc: Rpc;
+  readonly holds: Holds;
   epoch(): number;
-}
-
-/** What a participant hands over for one key: its value, and the version a change of it shall bear. */
-interface Lent {
-  readonly db: number;
-  readonly key: string;
-  readonly value: string | null;
-  readonly expiresAtMs: number;
-  readonly epoch: number;
-  readonly seq: number;
-}
-
-interface HoldRequest {
-  readonly id: string;
-  /** The command does not look at the old values: they need not be loaded. */
-  readonly blind: boolean;
-  readonly epoch: number;
-  readonly keys: readonly { readonly db: number; readonly key: string }[];
 }
 
 /** Transactions led at once; above, commands are refused. */
 const LED_MAX = 5_000;
+/** Keys that one command may hold. */
+export const HELD_KEYS_MAX = 50_000;
+/** How often one command may start again because it touched a key that it had not named. */
+export const ROUNDS_MAX = 16;
 /**
  * Keys and values that one command may change at other primaries, bytes. They are handed out in one
  * question each after the commit, when nothing may be refused any more; as JSON they may grow sixfold.
@@ -76,19 +80,9 @@ const LED_MAX = 5_000;
 const FOREIGN_BYTES_MAX = 64 * 1024 * 1024;
 const RESEND_MS = 200;
 
-/** A hold at the participant's side. */
-interface Granted {
-  readonly hold: Hold;
-  readonly places: readonly KeyPlace[];
-  /**
-   * The leader is this node: its effects go to all owners before the commit like any write's, and mark
-   * the keys there.
-   */
-  readonly own: boolean;
-  readonly blind: boolean;
-  /** The marks on the other owners; null until they are asked for. */
-  marks: Op | null;
-}
+const TOO_MANY_LED = encodeError(
+  new ReplyError('BUSY', 'too many commands over several nodes are under way; nothing was changed'),
+);
 
 interface Part {
   readonly member: Member;
@@ -99,31 +93,35 @@ interface Part {
 interface Held {
   readonly id: string;
   readonly epoch: number;
+  readonly places: readonly KeyPlace[];
   readonly parts: readonly Part[];
   readonly lent: readonly Lent[];
 }
 
-/** What a command that has run comes to: a reply, or changes to commit before the reply is true. */
-interface Plan {
-  readonly reply: string;
-  readonly local: readonly Effect[];
-  readonly foreign: readonly Effect[];
-}
+/** What running a command on what it holds comes to. Nothing is changed yet. */
+type Plan =
+  /** Changes to commit before the reply is true; none: it is true now. */
+  | {
+      readonly kind: 'run';
+      readonly reply: string;
+      readonly local: readonly Effect[];
+      readonly foreign: readonly Effect[];
+    }
+  /** It needs this key besides. */
+  | { readonly kind: 'undeclared'; readonly place: KeyPlace }
+  /** Eviction took a key of this node while the other holds were asked for: hold and load it again. */
+  | { readonly kind: 'evicted' }
+  /** Not here and now: the lease has ended. */
+  | { readonly kind: 'refused' };
 
 export class Transactions {
   readonly #env: TransactionEnv;
-  readonly #holds = new Map<string, Granted>();
   #led = 0;
   #lastId = 0;
   #stopped = false;
 
   constructor(env: TransactionEnv) {
     this.#env = env;
-    env.rpc.handle(Method.Hold, (_from, body) => this.#onHold(body as HoldRequest));
-    env.rpc.handle(Method.Apply, (_from, body) =>
-      this.#onApply(body as { id: string; epoch: number; effects: Effect[] }),
-    );
-    env.rpc.handle(Method.Release, (_from, body) => this.#release((body as { id: string }).id));
   }
 
   /** Commands that this node leads and has not answered. */
@@ -131,22 +129,14 @@ export class Transactions {
     return this.#led;
   }
 
-  // ---------------------------------------------------------------- leader
-
-  /** Leads a command of which this node has the first key. Answers through the task. */
+  /**
+   * Leads a command (a block, a script) of which this node has the first key. Answers through the task: a
+   * reply that is committed, an error reply that says that nothing was changed or that the outcome is
+   * unknown, or `onNotDone` when a participant is gone or in another view, for another try elsewhere.
+   */
   lead(task: Task): void {
-    if (this.#led >= LED_MAX) {
-      task.onReply(
-        encodeError(
-          new ReplyError(
-            'BUSY',
-            'too many commands over several nodes are under way; nothing was changed',
-          ),
-        ),
-        '',
-      );
-      return;
-    }
+    const refusal = this.#led >= LED_MAX ? TOO_MANY_LED : this.#env.engine.hopeless(task.prepared);
+    if (refusal !== null) return task.onReply(refusal, '');
     this.#led++;
     this.#run(task)
       .catch((error: unknown) => {
@@ -161,51 +151,58 @@ export class Transactions {
   }
 
   async #run(task: Task): Promise<void> {
-    const { platform, self } = this.#env;
-    const id = `${self.incarnation}:${++this.#lastId}`;
+    let places = unique(placesOf(task.prepared));
+    for (let rounds = 1; ; ) {
+      const held = await this.#hold(task, places);
+      const plan = this.#plan(task, held);
+      if (plan.kind === 'run') return this.#commit(task, held, plan);
+      this.#release(held);
+      if (plan.kind === 'refused') return task.onNotDone();
+      if (plan.kind === 'evicted') continue;
+      if (++rounds > ROUNDS_MAX) {
+        const text = `the command touched keys that it did not name more than ${ROUNDS_MAX} times; nothing was changed`;
+        throw new ReplyError('ERR', text);
+      }
+      places = [...places, plan.place];
+    }
+  }
+
+  // ---------------------------------------------------------------- holds
+
+  /** Resolves with all holds, in the present view. When it rejects, none is left and nothing was changed. */
+  async #hold(task: Task, places: readonly KeyPlace[]): Promise<Held> {
+    if (places.length > HELD_KEYS_MAX) {
+      const text = `one command over several nodes may name at most ${HELD_KEYS_MAX} keys; nothing was changed`;
+      throw new ReplyError('ERR', text);
+    }
+    const id = `${this.#env.self.incarnation}:${++this.#lastId}`;
     const epoch = this.#env.epoch();
-    const parts = this.#parts(task);
+    const { blind, writes } = task.prepared;
     const asked: Part[] = [];
     const lent: Lent[] = [];
     try {
+      const parts = this.#parts(places);
       for (const part of parts) {
         asked.push(part);
         const keys = part.places.map(({ db, key }) => ({ db, key }));
-        const request: HoldRequest = { id, epoch, keys, blind: task.prepared.blind };
-        const granted = sameRef(part.member, self)
-          ? await this.#onHold(request, true)
-          : await this.#env.rpc.call(
-              this.#env.peers.get(part.member),
-              Method.Hold,
-              request,
-              task.deadlineMs,
-            );
-        if (!sameRef(part.member, self)) lent.push(...(granted as Lent[]));
-        if (platform.clock.monotonicMs() > task.deadlineMs) {
-          throw new ReplyError(
-            'NOTDONE',
-            'other commands held the keys for too long; nothing was changed',
-          );
-        }
+        const request = { id, epoch, blind, writes, keys };
+        for (const one of await this.#ask(part.member, request, task.deadlineMs)) lent.push(one);
+        if (this.#env.platform.clock.monotonicMs() > task.deadlineMs) throw heldTooLong();
         if (this.#env.epoch() !== epoch) throw new CallFailed('a new view came', false);
       }
+      return { id, epoch, places, parts, lent };
     } catch (error) {
       for (const part of asked) this.#tell(part.member, Method.Release, { id }, epoch);
       throw this.#asRefusal(error);
     }
-    this.#execute(task, { id, epoch, parts, lent });
   }
 
   /** The participants in the global order, each with all its keys. */
-  #parts(task: Task): Part[] {
+  #parts(places: readonly KeyPlace[]): Part[] {
     const parts = new Map<string, Part>();
-    const seen = new Set<string>();
-    for (const place of placesOf(task.prepared)) {
+    for (const place of places) {
       const member = this.#env.slots.primaryOf(place.slot);
       if (member === undefined) throw new CallFailed('a slot has no primary', false);
-      const id = keyId(place.db, place.key);
-      if (seen.has(id)) continue;
-      seen.add(id);
       const key = refKey(member);
       const part = parts.get(key);
       if (part === undefined) parts.set(key, { member, places: [place] });
@@ -214,84 +211,21 @@ export class Transactions {
     return [...parts.keys()].sort().map((key) => parts.get(key)!);
   }
 
-  /** All holds are there: run, commit, hand out. Nothing in here waits before the batch is queued. */
-  #execute(task: Task, held: Held): void {
-    const { engine } = this.#env;
-    const { id, epoch, parts } = held;
-    const release = (): void => {
-      for (const part of parts) this.#tell(part.member, Method.Release, { id }, epoch);
-    };
-    let plan: Plan | null;
-    try {
-      plan = this.#plan(task, held);
-    } catch (error) {
-      release();
-      throw this.#asRefusal(error);
+  async #ask(member: Member, request: HoldRequest, deadlineMs: number): Promise<Lent[]> {
+    const { self, peers, rpc, holds, platform } = this.#env;
+    if (!sameRef(member, self)) {
+      return (await rpc.call(peers.get(member), Method.Hold, request, deadlineMs)) as Lent[];
     }
-    if (plan === null) {
-      release();
-      return task.onNotDone();
-    }
-    task.executed = true;
-    task.onExecuted();
-    const { reply, local, foreign } = plan;
-    if (local.length + foreign.length === 0) {
-      release();
-      return task.onReply(reply, '');
-    }
-    engine.operations.begin({
-      effects: local,
-      foreign,
-      touched: placesOf(task.prepared).map(({ db, key }) => keyId(db, key)),
-      slots: [...new Set(local.map(({ slot }) => slot))],
-      deadlineMs: task.deadlineMs,
-      settle: (result) => {
-        if (result.kind === 'done') {
-          this.#handOut(held, foreign);
-          return task.onReply(reply, '');
-        }
-        release();
-        engine.answerOutcome(task, result);
-      },
-      onOverdue: () => engine.answerOutcome(task, { kind: 'unknown' }),
-      onLate: (result) => (result.kind === 'done' ? this.#handOut(held, foreign) : release()),
+    return new Promise((resolve, reject) => {
+      const leftMs = deadlineMs - platform.clock.monotonicMs();
+      const timer = platform.timers.after(leftMs, () => reject(heldTooLong()));
+      const granted = holds.request(request, true).finally(() => timer.cancel());
+      granted.then(resolve, reject);
     });
   }
 
-  /** Runs the command on what it holds. Null: it cannot run now. Nothing is changed in here. */
-  #plan(task: Task, { lent }: Held): Plan | null {
-    const { engine, slots, lease } = this.#env;
-    const { prepared } = task;
-    // Eviction may have taken an own key while the other holds were asked for.
-    const own = placesOf(prepared).filter(({ slot }) => slots.isPrimary(slot));
-    const gone =
-      !prepared.blind && own.some(({ slot, db, key }) => engine.loader.isMissing(slot, db, key));
-    if (gone || !lease.valid) return null;
-    const set = engine.workingSet(prepared.slot);
-    for (const { db, key, value, expiresAtMs } of lent) set.lend(db, key, { value, expiresAtMs });
-    const outcome = prepared.run(set);
-    const effects = outcome.failed ? [] : set.effects();
-    const foreign = effects.filter((effect) => !slots.isPrimary(effect.slot));
-    const refusal = effects.length === 0 ? null : this.#refuse(task, effects, foreign);
-    if (refusal !== null) return { reply: refusal, local: [], foreign: [] };
-    const versions = new Map(lent.map((one) => [keyId(one.db, one.key), one]));
-    for (const effect of foreign) {
-      const version = versions.get(keyId(effect.db, effect.key));
-      assert(version !== undefined, 'a transaction changes a key that nobody handed over');
-      effect.epoch = version.epoch;
-      effect.seq = version.seq;
-    }
-    const local = effects.filter((effect) => slots.isPrimary(effect.slot));
-    return { reply: outcome.reply, local, foreign };
-  }
-
-  /** The error reply for changes that may not be made, or null. */
-  #refuse(task: Task, effects: readonly Effect[], foreign: readonly Effect[]): string | null {
-    let bytes = 0;
-    for (const { key, value } of foreign) bytes += key.length + (value?.length ?? 0);
-    if (bytes <= FOREIGN_BYTES_MAX) return this.#env.engine.refuse(task.prepared, effects);
-    const text = `one command may change at most ${FOREIGN_BYTES_MAX} bytes on other nodes; nothing was changed`;
-    return encodeError(new ReplyError('ERR', text));
+  #release({ id, epoch, parts }: Held): void {
+    for (const { member } of parts) this.#tell(member, Method.Release, { id }, epoch);
   }
 
   /**
@@ -308,29 +242,98 @@ export class Transactions {
     });
   }
 
+  // ---------------------------------------------------------------- run
+
+  /** Runs the command on what it holds; throws, with all holds released, when that goes wrong. */
+  #plan(task: Task, held: Held): Plan {
+    try {
+      return this.#runOn(task, held);
+    } catch (error) {
+      if (error instanceof KeyNotHeld) {
+        const { db, key } = error;
+        return { kind: 'undeclared', place: { slot: slotOf(key), db, key } };
+      }
+      this.#release(held);
+      throw this.#asRefusal(error);
+    }
+  }
+
+  #runOn(task: Task, { places, lent }: Held): Plan {
+    const { engine, slots, lease } = this.#env;
+    const { prepared } = task;
+    if (!lease.valid) return { kind: 'refused' };
+    const own = prepared.blind ? [] : places.filter(({ slot }) => slots.isPrimary(slot));
+    if (own.some(({ slot, db, key }) => engine.loader.isMissing(slot, db, key)))
+      return { kind: 'evicted' };
+    const set = engine.confinedSet(places);
+    for (const { db, key, value, expiresAtMs } of lent) set.lend(db, key, { value, expiresAtMs });
+    const { reply, failed } = prepared.run(set);
+    // A read that finds a key expired: true without the removal, which is its primary's business.
+    const effects = failed || !prepared.writes ? [] : set.effects();
+    const local = effects.filter(({ slot }) => slots.isPrimary(slot));
+    const foreign = effects.filter(({ slot }) => !slots.isPrimary(slot));
+    const refusal = effects.length === 0 ? null : this.#refuse(task, effects, foreign);
+    if (refusal !== null) return { kind: 'run', reply: refusal, local: [], foreign: [] };
+    stamp(foreign, lent);
+    return { kind: 'run', reply, local, foreign };
+  }
+
+  /** The error reply for changes that may not be made, or null. */
+  #refuse(task: Task, effects: readonly Effect[], foreign: readonly Effect[]): string | null {
+    let bytes = 0;
+    for (const { key, value } of foreign) bytes += key.length + (value?.length ?? 0);
+    if (bytes <= FOREIGN_BYTES_MAX) return this.#env.engine.refuse(task.prepared, effects);
+    const text = `one command may change at most ${FOREIGN_BYTES_MAX} bytes on other nodes; nothing was changed`;
+    return encodeError(new ReplyError('ERR', text));
+  }
+
+  // ---------------------------------------------------------------- commit
+
+  /** In the same turn as the run, so in the same view: one operation, one batch, then the participants. */
+  #commit(task: Task, held: Held, { reply, local, foreign }: Plan & { kind: 'run' }): void {
+    const { engine } = this.#env;
+    task.executed = true;
+    task.onExecuted();
+    if (local.length + foreign.length === 0) {
+      this.#release(held);
+      return task.onReply(reply, '');
+    }
+    engine.operations.begin({
+      effects: local,
+      foreign,
+      touched: held.places.map(({ db, key }) => keyId(db, key)),
+      slots: [...new Set(local.map(({ slot }) => slot))],
+      deadlineMs: task.deadlineMs,
+      settle: (result) => {
+        if (result.kind === 'done') {
+          this.#handOut(held, foreign);
+          return task.onReply(reply, '');
+        }
+        this.#release(held);
+        engine.answerOutcome(task, result);
+      },
+      onOverdue: () => engine.answerOutcome(task, { kind: 'unknown' }),
+      onLate: ({ kind }) => (kind === 'done' ? this.#handOut(held, foreign) : this.#release(held)),
+    });
+  }
+
   /** Committed: every participant applies its part, and its hold ends. */
-  #handOut(held: Held, foreign: readonly Effect[]): void {
-    for (const { member, places } of held.parts) {
+  #handOut({ id, epoch, parts }: Held, foreign: readonly Effect[]): void {
+    for (const { member, places } of parts) {
       const ids = new Set(places.map(({ db, key }) => keyId(db, key)));
       const effects = foreign.filter(({ db, key }) => ids.has(keyId(db, key)));
-      const { id, epoch } = held;
       if (effects.length === 0) this.#tell(member, Method.Release, { id }, epoch);
       else this.#tell(member, Method.Apply, { id, epoch, effects }, epoch);
     }
   }
 
-  /** Sends until it is acknowledged, or the view in which it means something is over. */
-  #tell(
-    member: Member,
-    method: Method,
-    body: { id: string; epoch?: number; effects?: readonly Effect[] },
-    epoch: number,
-  ): void {
-    const { self, peers, rpc, platform } = this.#env;
-    if (sameRef(member, self)) {
-      this.#release(body.id);
-      return;
-    }
+  /**
+   * Sends until it is acknowledged, or the view in which it means something is over. A stopped node says
+   * nothing: it does not know what becomes of its last batch, and a release would be a lie if that commits.
+   */
+  #tell(member: Member, method: Method, body: ApplyRequest | { id: string }, epoch: number): void {
+    const { self, peers, rpc, holds, platform } = this.#env;
+    if (sameRef(member, self)) return holds.release(body.id);
     const send = (): void => {
       if (this.#env.epoch() !== epoch || this.#stopped) return;
       const deadline = platform.clock.monotonicMs() + RESEND_MS * 10;
@@ -342,162 +345,31 @@ export class Transactions {
     send();
   }
 
-  // ---------------------------------------------------------------- participant
-
-  /** Resolves with the values when the keys are settled, marked on all owners, and nobody else's. */
-  #onHold(request: HoldRequest, own = false): Promise<Lent[]> {
-    const { slots, lease } = this.#env;
-    const places = request.keys.map(({ db, key }) => ({ slot: slotOf(key), db, key }));
-    if (
-      !lease.valid ||
-      request.epoch !== this.#env.epoch() ||
-      !places.every(({ slot }) => slots.isActivePrimary(slot))
-    ) {
-      return Promise.reject(new CallFailed('not the primary of these keys in this view', false));
-    }
-    return new Promise((resolve, reject) => {
-      const ids = places.map(({ db, key }) => keyId(db, key));
-      const granted: Granted = {
-        places,
-        marks: null,
-        own,
-        blind: request.blind,
-        hold: new Hold(ids, () => this.#prepare(request.id, granted, resolve, reject)),
-      };
-      granted.hold.onDropped = () => reject(new CallFailed('a new view came', false));
-      this.#holds.set(request.id, granted);
-      this.#env.engine.whenNoFlush(() => {
-        // The leader has given up, or a new view has come, while a flush went on.
-        if (this.#holds.get(request.id) !== granted) {
-          return reject(new CallFailed('the hold is not wanted any more', false));
-        }
-        this.#env.engine.gates.acquire(granted.hold);
-      });
-    });
-  }
-
-  /** The keys are ours: load what is missing, wait for what is under way, mark them everywhere. */
-  #prepare(
-    id: string,
-    granted: Granted,
-    resolve: (lent: Lent[]) => void,
-    reject: (error: Error) => void,
-  ): void {
-    const { engine } = this.#env;
-    if (granted.hold.released) return;
-    const again = (): void => this.#prepare(id, granted, resolve, reject);
-    const missing = granted.blind
-      ? []
-      : granted.places.filter(({ slot, db, key }) => engine.loader.isMissing(slot, db, key));
-    if (missing.length > 0) {
-      engine.loadAll(missing, (error) => {
-        if (error === null) return again();
-        this.#release(id);
-        reject(error);
-      });
-      return;
-    }
-    const unsettled = engine.operations.unsettledAt(granted.places);
-    if (unsettled !== undefined) {
-      unsettled.watch(again);
-      return;
-    }
-    if (granted.own) return resolve([]);
-    this.#mark(
-      granted,
-      () => resolve(this.#lend(granted)),
-      () => reject(new CallFailed('a new view came', false)),
-    );
-  }
-
-  #mark(granted: Granted, marked: () => void, ended: () => void): void {
-    const notices = granted.places.map(({ slot, db, key }) => ({
-      kind: 'mark' as const,
-      slot,
-      db,
-      key,
-    }));
-    granted.marks = this.#env.engine.operations.begin({
-      effects: [],
-      notices,
-      touched: [],
-      slots: [...new Set(granted.places.map(({ slot }) => slot))],
-      deadlineMs: Number.POSITIVE_INFINITY,
-      held: true,
-      onConfirmed: marked,
-      settle: (outcome) => {
-        if (outcome.kind !== 'done') ended();
-      },
-    });
-  }
-
-  #lend(granted: Granted): Lent[] {
-    const { keyspace, engine } = this.#env;
-    return granted.places.map(({ slot, db, key }) => {
-      const entry = keyspace.find(slot, db, key);
-      const version = engine.operations.nextVersion();
-      return {
-        db,
-        key,
-        value: entry?.value ?? null,
-        expiresAtMs: entry?.expiresAtMs ?? 0,
-        ...version,
-      };
-    });
-  }
-
-  /** The leader's word that its batch is committed: these are the keys' values now. */
-  #onApply({
-    id,
-    epoch,
-    effects,
-  }: {
-    id: string;
-    epoch: number;
-    effects: readonly Effect[];
-  }): Promise<void> {
-    const granted = this.#holds.get(id);
-    // Applied already, or ended by a new view, which dropped the keys.
-    if (granted === undefined || epoch !== this.#env.epoch()) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#env.engine.operations.begin({
-        effects,
-        slots: [...new Set(effects.map(({ slot }) => slot))],
-        deadlineMs: Number.POSITIVE_INFINITY,
-        toStore: false,
-        settle: (outcome) => {
-          if (outcome.kind === 'done') this.#release(id);
-          resolve();
-        },
-      });
-    });
-  }
-
-  #release(id: string): void {
-    const granted = this.#holds.get(id);
-    if (granted === undefined) return;
-    this.#holds.delete(id);
-    if (granted.marks !== null) this.#env.engine.operations.finishHeld(granted.marks);
-    this.#env.engine.gates.release(granted.hold);
-  }
-
-  /** A new view: no hold counts any more, and what they held may have changed in the table. */
-  endView(): void {
-    const { keyspace, slots } = this.#env;
-    for (const { hold, places } of this.#holds.values()) {
-      if (!hold.granted) continue;
-      for (const { slot, db, key } of places) {
-        // A `none` key has no row: its copy in memory is all there is.
-        if (keyspace.find(slot, db, key)?.persistent !== false) keyspace.remove(slot, db, key);
-        // A key that was absent may exist now.
-        slots.setComplete(slot, false);
-      }
-    }
-    this.#holds.clear();
-  }
-
+  /** This life of the node is over. */
   stop(): void {
     this.#stopped = true;
-    this.#holds.clear();
   }
+}
+
+/** Changes of other primaries' keys bear the versions that these handed over. */
+function stamp(foreign: readonly Effect[], lent: readonly Lent[]): void {
+  const versions = new Map(lent.map((one) => [keyId(one.db, one.key), one]));
+  for (const effect of foreign) {
+    const version = versions.get(keyId(effect.db, effect.key));
+    assert(version !== undefined, 'a transaction changes a key that nobody handed over');
+    effect.epoch = version.epoch;
+    effect.seq = version.seq;
+  }
+}
+
+/** A command may name a key twice. */
+function unique(places: readonly KeyPlace[]): KeyPlace[] {
+  return [...new Map(places.map((place) => [keyId(place.db, place.key), place])).values()];
+}
+
+function heldTooLong(): ReplyError {
+  return new ReplyError(
+    'NOTDONE',
+    'other commands held the keys for too long; nothing was changed',
+  );
 }

@@ -71,8 +71,8 @@ export interface KeyRef {
 /**
  * How a command with keys of several primaries runs (docs/ARCHITECTURE.md, "Keys on several owners"):
  * - `transaction`: holds on all keys, one database transaction. The default.
- * - `each`: independent parts, their integer replies added up (EXISTS, TOUCH).
- * - `collect`: a read of one reply an argument, repeated until two rounds agree (MGET).
+ * - `each`: a read in parts, repeated until two rounds agree; integer replies, added up (EXISTS, TOUCH).
+ * - `collect`: the same with one reply an argument, put together in the order asked for (MGET).
  */
 export type Spread = 'transaction' | 'each' | 'collect';
 

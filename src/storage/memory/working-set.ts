@@ -1,5 +1,5 @@
 /**
- * What one command (later: one script, one MULTI block) sees and changes.
+ * What one command, block of commands or script sees and changes.
  *
  * Writes go to an overlay and touch the keyspace only when the caller applies the effects. So a
  * handler that throws half-way leaves nothing behind, a block of commands is atomic, and several
@@ -69,6 +69,8 @@ export class WorkingSet {
   readonly #slot: number;
   #changes: Map<string, Change> | undefined;
   #lent: Map<string, Held> | undefined;
+  /** While a part is attempted: what its keys were before it, undefined for unchanged. */
+  #undo: Map<string, Change | undefined> | undefined;
 
   constructor(env: WorkingSetEnv, nowMs: number, slot: number) {
     this.#env = env;
@@ -167,6 +169,32 @@ export class WorkingSet {
     return true;
   }
 
+  /**
+   * Runs one of several commands on this set. When it fails or throws, what it changed is undone, and
+   * what was changed before it stays. Attempts do not nest.
+   */
+  attempt<T extends { readonly failed: boolean }>(run: () => T): T {
+    const undo = new Map<string, Change | undefined>();
+    this.#undo = undo;
+    let failed = true;
+    try {
+      const outcome = run();
+      ({ failed } = outcome);
+      return outcome;
+    } finally {
+      this.#undo = undefined;
+      if (failed) this.#restore(undo);
+    }
+  }
+
+  #restore(before: ReadonlyMap<string, Change | undefined>): void {
+    for (const [id, change] of before) {
+      if (change === undefined) this.#changes?.delete(id);
+      else this.#changes?.set(id, change);
+    }
+    if (this.#changes?.size === 0) this.#changes = undefined;
+  }
+
   /** True when the command has changed something so far, or found that a key has expired. */
   get changed(): boolean {
     return this.#changes !== undefined;
@@ -226,11 +254,14 @@ export class WorkingSet {
 
   #change(db: number, key: string, to: NewState): void {
     this.#changes ??= new Map();
-    this.#changes.set(idOf(db, key), { slot: this.#slotOf(key), db, key, ...to });
+    const id = idOf(db, key);
+    const undo = this.#undo;
+    if (undo !== undefined && !undo.has(id)) undo.set(id, this.#changes.get(id));
+    this.#changes.set(id, { slot: this.#slotOf(key), db, key, ...to });
   }
 }
 
-/** Unambiguous, since a database's number has no colon in it. */
-function idOf(db: number, key: string): string {
+/** A key of a database as one text. Unambiguous, since a database's number has no colon in it. */
+export function idOf(db: number, key: string): string {
   return `${db}:${key}`;
 }

@@ -5,6 +5,7 @@ import { VirtualTime } from '../../../chaos/sim/time.ts';
 import { decodeEffects, type OwnerEffect } from '../../../src/cluster/effects.ts';
 import type { Engine } from '../../../src/cluster/engine.ts';
 import { Fill } from '../../../src/cluster/fill.ts';
+import type { Holds } from '../../../src/cluster/holds.ts';
 import type { Cause } from '../../../src/cluster/pressure.ts';
 import { SLOT_COUNT } from '../../../src/cluster/slot.ts';
 import { SlotTable } from '../../../src/cluster/slots.ts';
@@ -42,7 +43,9 @@ function setUp() {
   const state = { cause: null as Cause | null };
   const pressure = (): Cause | null => state.cause;
   const log = new QuietLog();
-  const fill = new Fill({ clock: time, timers: time, log, keyspace, slots, engine, pressure });
+  const holds = { markedIn: () => [] } as unknown as Holds;
+  const env = { clock: time, timers: time, log, keyspace, slots, engine, holds, pressure };
+  const fill = new Fill(env);
   fill.restart();
   const all = (): OwnerEffect[] => sent.flatMap(({ effects }) => effects);
   /** Lets time pass; the learner confirms everything at once, or nothing. */

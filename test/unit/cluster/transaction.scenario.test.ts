@@ -187,6 +187,70 @@ describe('a command over two primaries', () => {
     }
   });
 
+  test('takes no key for absent that its participant evicts while it is being held', async () => {
+    const { sim, onA, onB } = await threeNodes();
+    await sim.wait(sim.client('c').send('SET', onB, 'old'));
+    const { keyspace, slots } = sim.node('b').life;
+    const evict = (): void => {
+      const entry = keyspace.find(slotOf(onB), 0, onB);
+      if (entry === undefined || entry.dirty !== 0) return;
+      keyspace.remove(slotOf(onB), 0, onB);
+      slots.setComplete(slotOf(onB), false);
+    };
+    for (let after = 0; after < 12; after++) {
+      await sim.run(30);
+      const msetnx = track(sim.client('c').send('MSETNX', onA, 'new', onB, 'new'));
+      await sim.run(after);
+      evict();
+      await sim.until(() => msetnx.done, 1000, 'it is answered');
+      expect([after, msetnx.value]).toEqual([after, ':0']);
+    }
+  });
+
+  test('is marked on a learner too, also if the key was held before its slot was sent', async () => {
+    const sim = new Sim({ replicas: 2 });
+    await sim.startAll('a', 'b', 'c');
+    const onA = sim.keyOn('a');
+    // So much that the last slots have to wait for e's confirmations of the first ones, which are slow.
+    sim.network.delay('e', 'b', 100);
+    for (let i = 0; i < 40; i++) {
+      const big = sim.client('b').send('SET', sim.keyOn('b', `big${i}:`), 'x'.repeat(300_000));
+      await sim.wait(big);
+    }
+    const names = Array.from({ length: 100 }, (_, i) => `key${i}`);
+    await sim.wait(sim.client('a').send('MSET', ...names.flatMap((key) => [key, 'old'])));
+    sim.startNode('e');
+    const isJoining = (): boolean => sim.node('b').life.view!.coming.length === 4;
+    await sim.until(isJoining, 3000, 'e joins');
+    // Keys of b that e is going to own, and gets last.
+    const { slots } = sim.node('b').life;
+    const lastLearnt = (keys: readonly string[]): string[] =>
+      keys
+        .filter((key) => slots.group(slotOf(key)).learners[0]?.node === 'e')
+        .filter((key) => slots.isPrimary(slotOf(key)))
+        .sort((x, y) => slotOf(y) - slotOf(x))
+        .slice(0, 2);
+    const held = [...lastLearnt(names), ...lastLearnt(names.map((name) => `no-${name}`))];
+    expect(held).toHaveLength(4);
+    sim.database.holdBatches('a');
+    const pairs = [onA, ...held].flatMap((key) => [key, 'new']);
+    const mset = track(sim.client('a').send('MSET', ...pairs));
+    const e = sim.node('e').life;
+    await sim.run(10);
+    expect(e.learning).toBeGreaterThan(0);
+    await sim.until(() => e.learning === 0, 3000, 'e has everything');
+    // If the next view came now, what e has of them would be dropped, and not be taken for the truth.
+    for (const key of held) {
+      expect([key, e.keyspace.find(slotOf(key), 0, key)?.dirty ?? 0]).not.toEqual([key, 0]);
+    }
+    sim.database.releaseBatches('a');
+    await sim.until(() => mset.done, 1000, 'it is acknowledged');
+    await sim.settle('a', 'b', 'c', 'e');
+    for (const key of held) {
+      expect(await sim.wait(sim.client('e').send('GET', key))).toBe('$3 new');
+    }
+  });
+
   test('the other way round at the same time deadlocks with nobody', async () => {
     const { sim, onA, onB } = await threeNodes();
     const onC = sim.keyOn('c');
