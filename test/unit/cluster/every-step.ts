@@ -10,11 +10,35 @@ import { expect } from 'vitest';
 import { slotOf } from '../../../src/cluster/slot.ts';
 import { Sim } from '../../../chaos/sim/cluster.ts';
 
-/** Primaries of the keys; each of them leads some commands, takes part in others, is replica of others. */
-export const PRIMARIES = ['a', 'b', 'c'] as const;
-/** Where the clients are; it is primary of no key. */
-export const COORDINATOR = 'd';
-export const NAMES = [...PRIMARIES, COORDINATOR];
+export interface Cast {
+  readonly nodes: readonly string[];
+  /** Where the clients are. */
+  readonly coordinator: string;
+  /** Primaries of a command's keys, the leader first. */
+  readonly orders: readonly (readonly string[])[];
+}
+
+/** Who leads, who takes part and who is replica is another one for each command; the coordinator is none. */
+export const MIXED: Cast = {
+  nodes: ['a', 'b', 'c', 'd'],
+  coordinator: 'd',
+  orders: [
+    ['a', 'b'],
+    ['b', 'a'],
+    ['b', 'c', 'a'],
+  ],
+};
+
+/** All commands take the same steps: a leads, b takes part, c is replica, third participant and coordinator. */
+export const FIXED: Cast = {
+  nodes: ['a', 'b', 'c'],
+  coordinator: 'c',
+  orders: [
+    ['a', 'b'],
+    ['a', 'b', 'c'],
+  ],
+};
+
 export const LEASE_MS = 300;
 /** Readers pause this long between rounds. */
 const READ_PAUSE_MS = 15;
@@ -116,24 +140,24 @@ export class EveryStep {
   readonly #transactions: readonly Transaction[];
   #onDelivery: ((from: string, to: string) => void) | null = null;
 
-  static async start(): Promise<EveryStep> {
+  readonly #cast: Cast;
+
+  static async start(cast: Cast): Promise<EveryStep> {
     const sim = new Sim({ leaseMs: LEASE_MS, leaseMarginMs: 20, replicas: 2 });
-    await sim.startAll(...NAMES);
-    return new EveryStep(sim);
+    await sim.startAll(...cast.nodes);
+    return new EveryStep(sim, cast);
   }
 
-  private constructor(sim: Sim) {
+  private constructor(sim: Sim, cast: Cast) {
     this.sim = sim;
+    this.#cast = cast;
     let keys = 0;
     const keysOn = (primaries: readonly string[]): string[] =>
       primaries.map((name) => sim.keyOn(name, `t${keys++}:`));
-    this.#transactions = [
-      ...overAll(keysOn, ['a', 'b']),
-      ...overAll(keysOn, ['b', 'a']),
-      ...overAll(keysOn, ['b', 'c', 'a']),
-      ...overTwo(keysOn, ['a', 'b']),
-      ...overTwo(keysOn, ['b', 'a']),
-    ];
+    this.#transactions = cast.orders.flatMap((order) => [
+      ...overAll(keysOn, order),
+      ...(order.length === 2 ? overTwo(keysOn, order) : []),
+    ]);
     this.#tap();
   }
 
@@ -177,7 +201,7 @@ export class EveryStep {
     for (const course of courses) {
       const { command } = course.transaction;
       void sim
-        .client(COORDINATOR)
+        .client(this.#cast.coordinator)
         .send(...command)
         .then((reply) => {
           course.reply = reply;
@@ -195,11 +219,11 @@ export class EveryStep {
   async #recover(fault: Fault, courses: readonly Course[]): Promise<void> {
     const { sim } = this;
     const reading = { on: true };
-    const nodes = NAMES.filter((name) => !fault.lost.includes(name));
+    const nodes = this.#cast.nodes.filter((name) => !fault.lost.includes(name));
     const readers = nodes.map((name) => this.#read(name, courses, reading, fault));
     await sim.run(30);
     await fault.heal(sim);
-    const coordinated = !fault.lost.includes(COORDINATOR);
+    const coordinated = !fault.lost.includes(this.#cast.coordinator);
     const isOver = (): boolean => !coordinated || courses.every(({ reply }) => reply !== undefined);
     await sim.until(isOver, 8000, 'every command is answered');
     await sim.run(30);
@@ -251,7 +275,7 @@ export class EveryStep {
 
   /** Nothing is under way on any node. */
   get #quiet(): boolean {
-    return NAMES.every((name) => {
+    return this.#cast.nodes.every((name) => {
       const { engine } = this.sim.node(name).life;
       return engine.gates.empty && engine.operations.pendingCount === 0;
     });
@@ -265,13 +289,13 @@ export class EveryStep {
       const where = `${label}: ${one.command.join(' ')} -> ${reply}`;
       const table = lineOf(one.keys, this.#table(one.keys));
       const [before, after] = [one.before, one.after].map((state) => lineOf(one.keys, state));
-      if (reply === undefined) expect(lost, where).toContain(COORDINATOR);
+      if (reply === undefined) expect(lost, where).toContain(this.#cast.coordinator);
       else if (reply !== one.reply) expect(reply, where).toMatch(NOT_OK);
       const mayBe = seen ? [after] : REFUSED.test(reply ?? '') ? [before] : [before, after];
       expect(mayBe, where).toContain(table);
       this.#checkMemory(one.keys, where);
     }
-    const reads = NAMES.flatMap((name) =>
+    const reads = this.#cast.nodes.flatMap((name) =>
       courses.map(async ({ transaction: { keys } }) => {
         const line = await sim.client(name).send('MGET', ...keys);
         const table = lineOf(keys, this.#table(keys));
