@@ -270,6 +270,9 @@ function ringfenceLines(cluster: Cluster, legacy: LegacySource): [string, string
       ['warmed_rows', life.warmUp.rows],
       ['slots_to_fill', life.fill.left],
       ['slots_to_learn', life.learning],
+      ['handover_bytes_total', life.fill.bytes],
+      ['handover_slots_total', life.fill.filledSlots],
+      ['handover_slowed_ticks_total', life.fill.slowedTicks],
     );
   }
   for (const { prefix, requests, found, absent, failed, breakerOpen } of legacy.stats()) {

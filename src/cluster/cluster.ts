@@ -14,6 +14,15 @@ import { ClusterNode, type ClusterNodeEnv } from './cluster-node.ts';
 import type { ScanRequest } from './gather.ts';
 import { type ClientCall, Order } from './router.ts';
 import { SLOT_COUNT, slotOf } from './slot.ts';
+import {
+  listed,
+  type MemberState,
+  type Status,
+  stateOf,
+  statusOf,
+  type ViewFacts,
+  viewFacts,
+} from './status.ts';
 import { hasRef, living, participants, refKey, sameRef, type Wish } from './view.ts';
 
 export interface ClusterEnv extends Omit<ClusterNodeEnv, 'onExpelled' | 'loads' | 'asGuest'> {
@@ -32,7 +41,7 @@ export interface NodeSummary {
   readonly linkPort: number;
   readonly self: boolean;
   readonly connected: boolean;
-  readonly state: 'member' | 'joining' | 'leaving' | 'removed';
+  readonly state: MemberState;
 }
 
 export interface RangeSummary {
@@ -114,23 +123,50 @@ export class Cluster {
   /**
    * Planned leave of this node. Everything it has is copied to the next owners first, and no request
    * fails; resolves when the node holds nothing any more. It then goes on bringing its clients' commands
-   * to the others until `stop`, and takes no data however long that is. Rejects with a StoreError when
+   * to the others until `stop`, and takes no data however long that is. Rejects with a ReplyError when
    * the cluster cannot be told (try again), or when no other node would be left.
    */
   async leave(): Promise<void> {
     await this.grant({ kind: 'leave', node: this.#env.node.node });
     this.#asGuest = true;
     while (this.#life?.holdsNothing !== true) {
-      if (this.#stopped) throw new StoreError('unavailable', 'stopped before all was handed over');
+      if (this.#stopped) throw new ReplyError('NOTDONE', 'stopped before all was handed over');
       await sleep(this.#env.platform.timers, LEAVE_POLL_MS);
     }
   }
 
-  /** Makes what an operator asks for part of a view; see `Membership.grant`. */
+  /**
+   * Makes what an operator asks for part of a view; the hand-over goes on afterwards. Throws a ReplyError
+   * that says what became of it.
+   */
   async grant(wish: Wish): Promise<void> {
-    const life = this.#life;
-    if (life === null) throw new StoreError('unavailable', this.#trouble);
-    await life.membership.grant(wish);
+    const life = this.#present;
+    try {
+      await life.membership.grant(wish);
+    } catch (error) {
+      throw notGranted(error);
+    }
+  }
+
+  /** Members, settings and progress, as this node sees them. */
+  status(): Status {
+    const { blocking, others } = this.problems();
+    return statusOf(this.#life, {
+      node: this.#env.node.node,
+      problems: [...blocking, ...others],
+      clusterIdOf: (node) => this.#env.clusterIdOf(node),
+    });
+  }
+
+  /** The latest views, newest first. Throws a ReplyError when the database cannot be asked. */
+  async views(limit: number): Promise<ViewFacts[]> {
+    const life = this.#present;
+    try {
+      return (await life.membership.history(limit)).map(viewFacts);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      throw new ReplyError('STOREDOWN', `the views cannot be read: ${error.message}`);
+    }
   }
 
   /** Begins nothing any more; resolves when what was under way has ended, or after `timeoutMs`. */
@@ -296,9 +332,7 @@ export class Cluster {
   nodes(): NodeSummary[] {
     const life = this.#life;
     if (life?.view === null || life === null) return [this.#summary(this.#member(''))];
-    const members = participants(life.view);
-    const gone = life.view.settled.filter((member) => !hasRef(members, member));
-    return [...members, ...gone].map((member) => this.#summary(member));
+    return listed(life.view).map((member) => this.#summary(member));
   }
 
   slotRanges(): RangeSummary[] {
@@ -379,11 +413,7 @@ export class Cluster {
   #summary(member: Member): NodeSummary {
     const life = this.#life;
     const self = member.node === this.#env.node.node;
-    const view = life?.view ?? null;
-    let state: NodeSummary['state'] = 'joining';
-    if (view !== null && hasRef(view.removed, member)) state = 'removed';
-    else if (view !== null && hasRef(view.leaving, member)) state = 'leaving';
-    else if (view !== null && hasRef(view.settled, member)) state = 'member';
+    const state = stateOf(life?.view ?? null, member);
     return {
       clusterId: this.#env.clusterIdOf(member.node),
       name: member.node,
@@ -408,4 +438,12 @@ function isText(value: string | null): value is string {
 
 function sameOwners(a: readonly Member[], b: readonly Member[]): boolean {
   return a === b || (a.length === b.length && a.every((member, i) => sameRef(member, b[i]!)));
+}
+
+function notGranted(error: unknown): unknown {
+  if (!(error instanceof StoreError)) return error;
+  if (error.kind === 'rejected') return new ReplyError('ERR', error.message);
+  if (error.kind === 'conflict')
+    return new ReplyError('NOTDONE', `${error.message}; nothing was changed`);
+  return new ReplyError('UNKNOWN', `outcome unknown: ${error.message}; see CLUSTER STATUS`);
 }

@@ -235,6 +235,11 @@ export class Membership {
     }
   }
 
+  /** The newest views, newest first. Rejects with a StoreError. */
+  history(limit: number): Promise<{ view: View; createdAtMs: number }[]> {
+    return this.#onControl((control) => control.history(limit));
+  }
+
   get #mayPropose(): boolean {
     return !this.#stopped && this.#env.lease.valid && this.#last !== null;
   }

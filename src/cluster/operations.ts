@@ -511,6 +511,7 @@ export class Operations {
       else moved.push(op);
     }
     if (moved.length > 0) this.succession.ask(moved);
+    this.succession.onActive();
     const own = replica.unsettledOf((slot) => slots.isPrimary(slot));
     if (own.length > 0) this.settle(own);
     // Only now: whoever is told may come back with the next command at once.
@@ -524,6 +525,7 @@ export class Operations {
     const ops = this.#inactive;
     this.#inactive = [];
     for (const op of ops) this.#finishWhenActive(op, DONE);
+    this.succession.onActive();
   }
 
   /**

@@ -4,7 +4,8 @@
  * The next primary's copy wins on all owners (`Operations.settle`), and whether it has the write is a
  * matter of microseconds: the effect arrived before it adopted the view, or not. The old primary alone
  * cannot know, and "outcome unknown" would be a failed request in a change that nobody should notice. So
- * it asks: the next primary compares versions, and answers when its copy is on all owners. *Has it*: done.
+ * it asks: the next primary compares versions, and answers when its copy is on all owners and the slot is
+ * active, so that nobody answers with an older one any more. *Has it*: done.
  * *Has not*: the write is nowhere any more, so it is not done, and its coordinator sends it again.
  *
  * Why the answer is true: the question travels before the old primary's confirmation on the same stream,
@@ -46,8 +47,16 @@ type Verdict = 'done' | 'void' | 'unknown';
 const UNKNOWN: OpOutcome = { kind: 'unknown' };
 const OUTCOMES: Readonly<Record<Verdict, OpOutcome>> = { done: DONE, void: VOID, unknown: UNKNOWN };
 
+/** On all owners of the present view; the answer waits until nobody can hold the slots under an older one. */
+interface Settled {
+  readonly slots: readonly number[];
+  readonly verdicts: readonly Verdict[];
+  resolve(verdicts: readonly Verdict[]): void;
+}
+
 export class Succession {
   readonly #env: SuccessionEnv;
+  #settled: Settled[] = [];
 
   constructor(env: SuccessionEnv) {
     this.#env = env;
@@ -98,15 +107,30 @@ export class Succession {
   }
 
   /** The next primary's answer, one verdict an operation, given when its copy is on all owners. */
-  #judge(question: readonly Left[][]): Promise<Verdict[]> | Verdict[] {
+  #judge(question: readonly Left[][]): Promise<readonly Verdict[]> | Verdict[] {
     const verdicts = question.map((left) => this.#verdict(left));
     const known = question.filter((_, i) => verdicts[i] !== 'unknown').flat();
     if (known.length === 0) return verdicts;
     return new Promise((resolve) => {
+      const slots = [...new Set(known.map(({ slot }) => slot))];
       this.#env.operations.settle(known, ({ kind }) => {
-        resolve(kind === 'done' ? verdicts : verdicts.map(() => 'unknown'));
+        if (kind !== 'done') return resolve(verdicts.map(() => 'unknown'));
+        this.#settled.push({ slots, verdicts, resolve });
+        this.onActive();
       });
     });
+  }
+
+  /** Slots may have become active, or this node is their primary no more: what is answered now? */
+  onActive(): void {
+    const settled = this.#settled;
+    this.#settled = [];
+    for (const answer of settled) {
+      const { slots, verdicts, resolve } = answer;
+      if (slots.every((slot) => this.#env.slots.isActivePrimary(slot))) resolve(verdicts);
+      else if (slots.every((slot) => this.#env.slots.isPrimary(slot))) this.#settled.push(answer);
+      else resolve(verdicts.map(() => 'unknown'));
+    }
   }
 
   #verdict(left: readonly Left[]): Verdict {

@@ -10,9 +10,10 @@ import { ReplyError } from '../errors.ts';
 import type { Reply } from '../resp/reply.ts';
 import { MapReply, OK, VerbatimReply } from '../resp/reply.ts';
 import { argument, clampedInteger } from './arguments.ts';
+import { ADMIN_HELP, ADMIN_SUBCOMMANDS } from './cluster-admin.ts';
 import { type Command, type CommandFlag, serverCommand } from './command.ts';
 import { container, help, noOptions, subcommand } from './container.ts';
-import type { ClusterPort, NodeInfo } from './ports.ts';
+import type { ClusterPort, ClusterStatus, HandOver, NodeInfo } from './ports.ts';
 
 const SLOTS = 16384;
 const STALE: readonly CommandFlag[] = ['stale'];
@@ -151,8 +152,35 @@ function infoText(cluster: ClusterPort): string {
     `cluster_size:${primaries.size}`,
     `cluster_current_epoch:${cluster.epoch}`,
     `cluster_my_epoch:${cluster.epoch}`,
+    ...ownLines(cluster.status()),
     '',
   ].join('\r\n');
+}
+
+/** Fields that Redis does not have: what changes at the moment, and how far it is. */
+function ownLines({
+  replicas,
+  wantedReplicas,
+  moving,
+  learning,
+  handOvers,
+}: ClusterStatus): string[] {
+  const sum = (of: (handOver: HandOver) => number): number =>
+    handOvers.reduce((total, handOver) => total + of(handOver), 0);
+  const slowedBy = [...new Set(handOvers.map((handOver) => handOver.slowedBy))];
+  return [
+    `ringfence_replicas:${replicas}`,
+    `ringfence_replicas_wanted:${wantedReplicas}`,
+    `ringfence_moving:${moving ? 1 : 0}`,
+    `ringfence_learning_slots:${learning.slots}`,
+    `ringfence_learning_slots_left:${learning.left}`,
+    `ringfence_handover_learners:${handOvers.length}`,
+    `ringfence_handover_slots:${sum(({ slots }) => slots)}`,
+    `ringfence_handover_slots_left:${sum(({ slots, filled }) => slots - filled)}`,
+    `ringfence_handover_bytes:${sum(({ bytes }) => bytes)}`,
+    `ringfence_handover_bytes_per_second:${sum(({ bytesPerSecond }) => bytesPerSecond)}`,
+    `ringfence_handover_slowed_by:${slowedBy.filter((cause) => cause !== null).join(',')}`,
+  ];
 }
 
 const keyslot = subcommand({
@@ -216,6 +244,7 @@ const getkeysinslot = subcommand({
 });
 
 const HELP_LINES = [
+  ...ADMIN_HELP,
   'COUNTKEYSINSLOT <slot>',
   '    Return the number of keys in <slot>.',
   'GETKEYSINSLOT <slot> <count>',
@@ -250,6 +279,7 @@ export const cluster = container({
     myid,
     countkeysinslot,
     getkeysinslot,
+    ...ADMIN_SUBCOMMANDS,
     help({ container: 'CLUSTER', since: '5.0.0', lines: HELP_LINES }),
   ],
 });

@@ -103,6 +103,72 @@ export interface SlotRange {
   readonly owners: readonly NodeInfo[];
 }
 
+/** What an operator may ask of the cluster. Each names an end, so asking twice is harmless. */
+export type MembershipWish =
+  | { readonly kind: 'leave'; readonly node: string }
+  | { readonly kind: 'replicas'; readonly replicas: number }
+  | { readonly kind: 'weight'; readonly node: string; readonly tokens: number };
+
+/** A hand-over from this node to one that learns some of its slots. */
+export interface HandOver {
+  readonly to: string;
+  readonly slots: number;
+  /** Those that the learner has confirmed. */
+  readonly filled: number;
+  readonly bytes: number;
+  readonly bytesPerSecond: number;
+  /** Why it goes slowly; null: it does not. */
+  readonly slowedBy: string | null;
+}
+
+/** The cluster as one node sees it; also what CLUSTER STATUS prints. Fields are only ever added. */
+export interface ClusterStatus {
+  /** This node. */
+  readonly node: string;
+  readonly epoch: number;
+  /** How many nodes hold each key, and how many are to when all is handed over. */
+  readonly replicas: number;
+  readonly wantedReplicas: number;
+  /** Members, weights or replicas change: something is being handed over. */
+  readonly moving: boolean;
+  readonly nodes: readonly NodeStatus[];
+  /** Slots that this node learns in the present view, and those it does not have yet. */
+  readonly learning: { readonly slots: number; readonly left: number };
+  readonly handOvers: readonly HandOver[];
+  /** What is wrong on this node, in words. */
+  readonly problems: readonly string[];
+}
+
+export interface NodeStatus {
+  readonly name: string;
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly zone: string;
+  /** Points on the ring: as they are to be when all is handed over. */
+  readonly weight: number;
+  readonly state: NodeInfo['state'];
+  readonly connected: boolean;
+  /** Slots it is primary of, and slots it owns, at present. */
+  readonly primarySlots: number;
+  readonly ownedSlots: number;
+}
+
+/** One view of the history. */
+export interface ViewSummary {
+  readonly epoch: number;
+  readonly id: string;
+  /** When the database made it; ISO 8601. */
+  readonly at: string;
+  readonly replicas: number;
+  readonly wantedReplicas: number;
+  /** Names of nodes. */
+  readonly settled: readonly string[];
+  readonly removed: readonly string[];
+  readonly coming: readonly string[];
+  readonly leaving: readonly string[];
+}
+
 export interface ClusterPort {
   readonly epoch: number;
   /** Every slot is active: some node answers for it. */
@@ -124,6 +190,11 @@ export interface ClusterPort {
   flush(db: number | null): Promise<void>;
   /** Number of replicas that are known to have all writes of this node's clients so far. */
   waitForReplicas(): number;
+  status(): ClusterStatus;
+  /** The latest views, newest first. */
+  views(limit: number): Promise<readonly ViewSummary[]>;
+  /** Resolves when a view has it; the hand-over goes on. Throws a ReplyError that says what became of it. */
+  grant(wish: MembershipWish): Promise<void>;
 }
 
 export interface ScanStep {

@@ -141,6 +141,14 @@ async function openControl(env: StoreEnv): Promise<ControlSession> {
       session.read(
         reading(() => structuredClone(server.tables.views.filter((view) => view.epoch > epoch))),
       ),
+    // The model does not keep the moments of views.
+    history: (limit) =>
+      session.read(
+        reading(() => {
+          const newest = server.tables.views.toReversed().slice(0, limit);
+          return structuredClone(newest).map((view) => ({ view, createdAtMs: 0 }));
+        }),
+      ),
     propose: (proposal) => {
       const answerMs = PROPOSE_WAITS * options.batchWaitMs;
       return endingBlockers(env, session, session.run(proposeView(server, proposal), 0, answerMs));

@@ -37,11 +37,19 @@ class Control implements ControlSession {
       },
       this.#context.options.statementTimeoutMs,
     );
-    return rows.map(([viewEpoch, id, content]) => ({
-      epoch: Number(viewEpoch),
-      id: id ?? '',
-      ...(JSON.parse(content ?? '') as ViewContent),
-    }));
+    return rows.map(viewOf);
+  }
+
+  async history(limit: number): Promise<{ view: View; createdAtMs: number }[]> {
+    const rows = await this.#session.read(
+      {
+        text: `SELECT epoch, id, content, floor(extract(epoch FROM created_at) * 1000)
+          FROM ringfence.view ORDER BY epoch DESC LIMIT $1`,
+        values: [limit],
+      },
+      this.#context.options.statementTimeoutMs,
+    );
+    return rows.map((row) => ({ view: viewOf(row), createdAtMs: Number(row[3]) }));
   }
 
   async propose({ view, removals }: ViewProposal): Promise<void> {
@@ -83,6 +91,11 @@ class Control implements ControlSession {
   close(): Promise<void> {
     return this.#session.close();
   }
+}
+
+function viewOf([epoch, id, content]: readonly (string | null)[]): View {
+  const lists = JSON.parse(content ?? '') as ViewContent;
+  return { epoch: Number(epoch), id: id ?? '', ...lists };
 }
 
 /** Everyone who takes part in this view: the settled ones that are left, those to come, those who leave. */

@@ -209,6 +209,8 @@ export interface LeaseSession {
 export interface ControlSession {
   /** The views after `epoch`, oldest first (all that are kept, at most 1000). */
   viewsAfter(epoch: number): Promise<View[]>;
+  /** The newest views, newest first, with the moments at which the database made them. */
+  history(limit: number): Promise<{ view: View; createdAtMs: number }[]>;
   /** One transaction, see docs/ARCHITECTURE.md "Views". Rejects with 'conflict' when it lost. */
   propose(proposal: ViewProposal): Promise<void>;
   /**

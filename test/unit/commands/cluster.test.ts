@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fakeCluster, fakeNode, fakeServer, textOf } from './fakes.ts';
+import { fakeCluster, fakeNode, fakeServer, STATUS, textOf } from './fakes.ts';
 
 /** Replies recorded from redis-server 7.0.15 with cluster-enabled yes. */
 const REPLIES: readonly [line: string, reply: string][] = [
@@ -107,8 +107,42 @@ describe('CLUSTER INFO', () => {
       'cluster_size:3',
       'cluster_current_epoch:7',
       'cluster_my_epoch:7',
+      'ringfence_replicas:2',
+      'ringfence_replicas_wanted:2',
+      'ringfence_moving:0',
+      'ringfence_learning_slots:0',
+      'ringfence_learning_slots_left:0',
+      'ringfence_handover_learners:0',
+      'ringfence_handover_slots:0',
+      'ringfence_handover_slots_left:0',
+      'ringfence_handover_bytes:0',
+      'ringfence_handover_bytes_per_second:0',
+      'ringfence_handover_slowed_by:',
       '',
     ]);
+  });
+
+  test('shows what is handed over, all learners together, and why it goes slowly', async () => {
+    const rest = { bytes: 1000, bytesPerSecond: 10 };
+    const handOvers = [
+      { to: 'd', slots: 100, filled: 40, slowedBy: 'database-slow', ...rest },
+      { to: 'e', slots: 50, filled: 0, slowedBy: 'database-slow', ...rest },
+    ];
+    const status = () => ({ ...STATUS, moving: true, wantedReplicas: 3, handOvers });
+    const server = fakeServer({ cluster: fakeCluster({ status }) });
+    const text = textOf(await server.send('CLUSTER INFO'));
+    for (const line of [
+      'ringfence_moving:1',
+      'ringfence_replicas_wanted:3',
+      'ringfence_handover_learners:2',
+      'ringfence_handover_slots:150',
+      'ringfence_handover_slots_left:110',
+      'ringfence_handover_bytes:2000',
+      'ringfence_handover_bytes_per_second:20',
+      'ringfence_handover_slowed_by:database-slow',
+    ]) {
+      expect(text).toContain(`${line}\r\n`);
+    }
   });
 
   test('counts slots whose primary is out of reach, and a cluster that is not whole', async () => {

@@ -3,6 +3,7 @@ import { checkArguments } from '../../../src/commands/check.ts';
 import type { ServerContext } from '../../../src/commands/command.ts';
 import type {
   ClusterPort,
+  ClusterStatus,
   ConfigPort,
   InfoSection,
   NodeInfo,
@@ -81,6 +82,19 @@ export const RANGES: readonly SlotRange[] = [
   { from: 201, to: 16383, owners: [THREE, ONE] },
 ];
 
+/** Nothing moves. */
+export const STATUS: ClusterStatus = {
+  node: 'node-1',
+  epoch: 7,
+  replicas: 2,
+  wantedReplicas: 2,
+  moving: false,
+  nodes: [],
+  learning: { slots: 0, left: 0 },
+  handOvers: [],
+  problems: [],
+};
+
 export function fakeCluster(overrides: Partial<ClusterPort> = {}): ClusterPort {
   return {
     epoch: 7,
@@ -96,6 +110,9 @@ export function fakeCluster(overrides: Partial<ClusterPort> = {}): ClusterPort {
     randomKey: () => Promise.resolve(null),
     flush: () => Promise.resolve(),
     waitForReplicas: () => 2,
+    status: () => STATUS,
+    views: () => Promise.resolve([]),
+    grant: () => Promise.resolve(),
     ...overrides,
   };
 }
