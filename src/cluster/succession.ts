@@ -51,7 +51,7 @@ const OUTCOMES: Readonly<Record<Verdict, OpOutcome>> = { done: DONE, void: VOID,
 interface Settled {
   readonly slots: readonly number[];
   readonly verdicts: readonly Verdict[];
-  resolve(verdicts: readonly Verdict[]): void;
+  readonly resolve: (verdicts: readonly Verdict[]) => void;
 }
 
 export class Succession {
