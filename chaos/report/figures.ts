@@ -1,0 +1,201 @@
+/** The numbers of a report, counted once for the text and for the page. */
+import type { FaultSpan, History, Operation, Outcome } from '../history.ts';
+
+/** A part of the run; times are milliseconds since the run's first event. */
+export interface Bucket {
+  readonly fromMs: number;
+  readonly ok: number;
+  readonly refused: number;
+  readonly unknown: number;
+  /** Of the operations that were answered in it; undefined: none was. */
+  readonly latency: Latency | undefined;
+}
+
+/** Milliseconds. */
+export interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** A time in which no operation of any client was answered. */
+export interface Gap {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface FaultFigures extends Gap {
+  readonly name: string;
+  readonly detail: string;
+  /** The longest time without an answer to anybody, from its beginning until `AFTERMATH_MS` after its end. */
+  readonly pauseMs: number;
+  /** The longest that one operation under way in that time took. */
+  readonly waitMs: number;
+  readonly refused: number;
+  readonly unknown: number;
+}
+
+export interface WorkloadFigures {
+  readonly name: string;
+  readonly ok: number;
+  readonly refused: number;
+  readonly unknown: number;
+  readonly latency: Latency | undefined;
+}
+
+export interface Figures {
+  readonly durationMs: number;
+  readonly bucketMs: number;
+  readonly buckets: readonly Bucket[];
+  readonly gaps: readonly Gap[];
+  readonly faults: readonly FaultFigures[];
+  readonly workloads: readonly WorkloadFigures[];
+  /** By outcome and the code of the error, most frequent first. */
+  readonly errors: readonly { readonly kind: string; readonly count: number }[];
+  readonly counts: Readonly<Record<Outcome, number>>;
+  readonly longestPauseMs: number;
+}
+
+const BUCKETS_MAX = 200;
+const BUCKET_SIZES_MS = [50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000];
+/** Shorter ones are usual. */
+const GAP_MS = 300;
+/** After a fault was mended, what follows within this time is counted as its doing. */
+export const AFTERMATH_MS = 3000;
+
+export function figuresOf(history: History): Figures {
+  const zero = firstMoment(history);
+  const operations = [...history.operations].sort((a, b) => a.endedAtMs - b.endedAtMs);
+  const durationMs = lastMoment(history, zero) - zero;
+  const bucketMs =
+    BUCKET_SIZES_MS.find((size) => durationMs / size <= BUCKETS_MAX) ?? durationMs / BUCKETS_MAX;
+  const answers = operations
+    .filter(({ outcome }) => outcome === 'ok')
+    .map((o) => o.endedAtMs - zero);
+  return {
+    durationMs,
+    bucketMs,
+    buckets: bucketsOf(operations, zero, durationMs, bucketMs),
+    gaps: gapsOf(answers),
+    faults: [...history.faults]
+      .sort((a, b) => a.startedAtMs - b.startedAtMs)
+      .map((fault) => faultFigures(fault, operations, zero)),
+    workloads: workloadFigures(operations),
+    errors: errorsOf(operations),
+    counts: {
+      ok: history.count('ok'),
+      refused: history.count('refused'),
+      unknown: history.count('unknown'),
+    },
+    longestPauseMs: history.longestPauseMs(),
+  };
+}
+
+function firstMoment({ operations, faults }: History): number {
+  let first = Infinity;
+  for (const { startedAtMs } of operations) first = Math.min(first, startedAtMs);
+  for (const { startedAtMs } of faults) first = Math.min(first, startedAtMs);
+  return first === Infinity ? 0 : first;
+}
+
+/** At least a millisecond after the first. */
+function lastMoment({ operations, faults }: History, zero: number): number {
+  let last = zero + 1;
+  for (const { endedAtMs } of operations) last = Math.max(last, endedAtMs);
+  for (const { endedAtMs } of faults) last = Math.max(last, endedAtMs);
+  return last;
+}
+
+function bucketsOf(
+  operations: readonly Operation[],
+  zero: number,
+  durationMs: number,
+  bucketMs: number,
+): Bucket[] {
+  const count = Math.max(1, Math.ceil(durationMs / bucketMs));
+  const parts = Array.from({ length: count }, (): Operation[] => []);
+  for (const operation of operations) {
+    const at = Math.floor((operation.endedAtMs - zero) / bucketMs);
+    parts[Math.min(count - 1, at)]!.push(operation);
+  }
+  return parts.map((part, i) => ({
+    fromMs: i * bucketMs,
+    ...outcomesOf(part),
+    latency: latencyOf(part),
+  }));
+}
+
+function outcomesOf(operations: readonly Operation[]): Record<Outcome, number> {
+  const counts = { ok: 0, refused: 0, unknown: 0 };
+  for (const { outcome } of operations) counts[outcome]++;
+  return counts;
+}
+
+function latencyOf(operations: readonly Operation[]): Latency | undefined {
+  const times = operations
+    .filter(({ outcome }) => outcome === 'ok')
+    .map(({ startedAtMs, endedAtMs }) => endedAtMs - startedAtMs)
+    .sort((a, b) => a - b);
+  if (times.length === 0) return undefined;
+  const at = (share: number): number =>
+    times[Math.min(times.length - 1, Math.floor(times.length * share))]!;
+  return { p50: at(0.5), p99: at(0.99), max: times.at(-1)! };
+}
+
+/** `moments` in order. */
+function gapsOf(moments: readonly number[]): Gap[] {
+  const gaps: Gap[] = [];
+  for (let i = 1; i < moments.length; i++) {
+    const gap = { fromMs: moments[i - 1]!, toMs: moments[i]! };
+    if (gap.toMs - gap.fromMs >= GAP_MS) gaps.push(gap);
+  }
+  return gaps;
+}
+
+function faultFigures(
+  fault: FaultSpan,
+  operations: readonly Operation[],
+  zero: number,
+): FaultFigures {
+  const from = fault.startedAtMs;
+  const to = fault.endedAtMs + AFTERMATH_MS;
+  const meanwhile = operations.filter((o) => o.endedAtMs >= from && o.startedAtMs <= to);
+  let last = from;
+  let pauseMs = 0;
+  let waitMs = 0;
+  for (const { outcome, startedAtMs, endedAtMs } of meanwhile) {
+    waitMs = Math.max(waitMs, endedAtMs - startedAtMs);
+    if (outcome !== 'ok') continue;
+    pauseMs = Math.max(pauseMs, endedAtMs - last);
+    last = endedAtMs;
+  }
+  const { refused, unknown } = outcomesOf(meanwhile);
+  const { name, detail } = fault;
+  const span = { fromMs: from - zero, toMs: fault.endedAtMs - zero };
+  return { name, detail, ...span, pauseMs, waitMs, refused, unknown };
+}
+
+function workloadFigures(operations: readonly Operation[]): WorkloadFigures[] {
+  const names = [...new Set(operations.map(({ workload }) => workload))].sort();
+  return names.map((name) => {
+    const own = operations.filter(({ workload }) => workload === name);
+    return { name, ...outcomesOf(own), latency: latencyOf(own) };
+  });
+}
+
+function errorsOf(operations: readonly Operation[]): { kind: string; count: number }[] {
+  const counts = new Map<string, number>();
+  for (const { outcome, reply } of operations) {
+    if (outcome === 'ok') continue;
+    const kind = `${outcome}: ${kindOf(String(reply))}`;
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  return [...counts].map(([kind, count]) => ({ kind, count })).sort((a, b) => b.count - a.count);
+}
+
+/** The code of an error reply, or the text of another error without its numbers. */
+function kindOf(text: string): string {
+  const code = /^([A-Z]{2,}) /.exec(text)?.[1];
+  if (code !== undefined && code !== 'ERR') return code;
+  return text.replace(/\d+/g, 'N').slice(0, 80);
+}
