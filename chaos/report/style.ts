@@ -29,7 +29,7 @@ table { border-collapse: collapse; width: 100%; font-size: 0.92rem; } caption { 
 th, td { text-align: left; vertical-align: top; padding: 0.4rem 0.8rem; border-top: 1px solid var(--line); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr:target { outline: 3px solid var(--ok); outline-offset: -3px; }
-pre { margin: 0.4rem 0; padding: 0.6rem 0.8rem; overflow-x: auto; background: var(--page); border: 1px solid var(--line); border-radius: 0.4rem; font: 13px/1.45 ui-monospace, monospace; }
+pre { margin: 0.4rem 0; padding: 0.6rem 0.8rem; white-space: pre-wrap; overflow-wrap: anywhere; background: var(--page); border: 1px solid var(--line); border-radius: 0.4rem; font: 13px/1.45 ui-monospace, monospace; }
 summary { cursor: pointer; }
 .swatch { display: inline-block; width: 0.8em; height: 0.8em; border-radius: 0.2em; margin-right: 0.4em; background: currentColor; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.2rem 1.2rem; padding: 0.6rem 0.8rem 0; font-size: 0.88rem; list-style: none; margin: 0; }

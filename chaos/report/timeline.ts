@@ -12,12 +12,15 @@ const WIDTH = 1000;
 const LEFT = 64;
 const RIGHT = 12;
 const LANE_HEIGHT = 22;
+/** More faults at once than this, with their names, share lanes without names. */
+const LANES_MAX = 8;
 const CHART_HEIGHT = 120;
 const CHART_GAP = 30;
 /** Kinds of faults have colours of their own, as far as there are any; the name is always there too. */
 export const COLOURS = 8;
-/** Roughly the width of a letter of a label. */
+/** Roughly the width of a letter of a label, and of the space around a label. */
 const LETTER = 6.2;
+const LABEL_SPACE = 12;
 const TICKS_MAX = 10;
 const TICK_SIZES_MS = [100, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000];
 
@@ -35,8 +38,8 @@ interface Chart {
 export function timeline(figures: Figures): Markup {
   const x = (ms: number): number =>
     LEFT + ((WIDTH - LEFT - RIGHT) * Math.min(ms, figures.durationMs)) / figures.durationMs;
-  const lanes = lanesOf(figures.faults);
-  const laneCount = Math.max(0, ...lanes.map((lane) => lane + 1));
+  const bars = barsOf(figures, x);
+  const laneCount = Math.max(0, ...bars.map(({ lane }) => lane + 1));
   const first = 16 + laneCount * LANE_HEIGHT + CHART_GAP;
   const tops = [0, 1, 2].map((i) => first + i * (CHART_HEIGHT + CHART_GAP));
   const height = tops[2]! + CHART_HEIGHT + 28;
@@ -50,29 +53,56 @@ export function timeline(figures: Figures): Markup {
 <title id="timeline-title">Timeline of the run</title>
 <desc id="timeline-desc">Faults as bands over operations per second, errors per second and latency. The tables on this page say the same in numbers.</desc>
 <defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="3" height="6" class="gap-stripe"/></pattern></defs>
-${figures.faults.map((fault, i) => {
-  const left = x(fault.fromMs);
-  const width = Math.max(2, x(fault.toMs) - left);
-  const top = 14 + lanes[i]! * LANE_HEIGHT;
-  const about = `${fault.name} ${fault.detail}, ${seconds(fault.fromMs)} to ${seconds(fault.toMs)}`;
-  const isLabelled = fault.name.length * LETTER + 8 < width;
-  return html`<a href="#fault-${i + 1}" class="fault f${colours.get(fault.name)!}" aria-label="${about}"><title>${about}</title><rect x="${round(left)}" y="${tops[0]!}" width="${round(width)}" height="${height - 28 - tops[0]!}" class="band"/><rect x="${round(left)}" y="${top}" width="${round(width)}" height="${LANE_HEIGHT - 4}" rx="3" class="lane"/>${isLabelled ? html`<text x="${round(left + 5)}" y="${top + 13}" class="lane-name">${fault.name}</text>` : new Markup('')}</a>`;
-})}
+${bars.map((bar, i) => faultMark(bar, i + 1, { colours, top: tops[0]!, bottom: height - 28 }))}
 ${figures.gaps.map((gap) => gapMark(gap, x, tops[0]!))}
 ${charts.map((chart) => axes(chart))}
 ${timeAxis(figures, x, height)}
 </svg>`;
 }
 
-/** The first lane that is free at a fault's beginning, by position of the fault. */
-function lanesOf(faults: readonly Gap[]): number[] {
+/** How a fault is drawn: its bar in a lane, its name in the bar or to the right of it. */
+interface Bar {
+  readonly fault: Figures['faults'][number];
+  readonly lane: number;
+  readonly left: number;
+  readonly width: number;
+  readonly nameAt: number | undefined;
+}
+
+/** Each in the first lane that has room for the bar and the name; without a name when there is none. */
+function barsOf({ faults }: Figures, x: (ms: number) => number): Bar[] {
   const ends: number[] = [];
-  return faults.map(({ fromMs, toMs }) => {
-    const free = ends.findIndex((end) => end <= fromMs);
-    const lane = free < 0 ? ends.length : free;
-    ends[lane] = toMs;
-    return lane;
+  return faults.map((fault) => {
+    const left = x(fault.fromMs);
+    const width = Math.max(2, x(fault.toMs) - left);
+    const name = fault.name.length * LETTER + LABEL_SPACE;
+    const right = name <= width ? left + width : left + width + name;
+    const free = ends.findIndex((end) => end <= left);
+    const lane = free >= 0 ? free : ends.length;
+    if (right > WIDTH || lane >= LANES_MAX) {
+      const emptiest = lane < LANES_MAX ? lane : ends.indexOf(Math.min(...ends));
+      ends[emptiest] = Math.max(ends[emptiest] ?? 0, left + width);
+      return { fault, lane: emptiest, left, width, nameAt: undefined };
+    }
+    ends[lane] = right;
+    return { fault, lane, left, width, nameAt: name <= width ? left + 5 : left + width + 4 };
   });
+}
+
+function faultMark(
+  { fault, lane, left, width, nameAt }: Bar,
+  number: number,
+  page: { colours: ReadonlyMap<string, number>; top: number; bottom: number },
+): Markup {
+  const y = 14 + lane * LANE_HEIGHT;
+  const about = `${fault.name} ${fault.detail}, ${seconds(fault.fromMs)} to ${seconds(fault.toMs)}`;
+  const name =
+    nameAt === undefined
+      ? new Markup('')
+      : html`<text x="${round(nameAt)}" y="${y + 13}">${fault.name}</text>`;
+  return html`<a href="#fault-${number}" class="fault f${page.colours.get(fault.name)!}" aria-label="${about}"><title>${about}</title>
+<rect x="${round(left)}" y="${page.top}" width="${round(width)}" height="${page.bottom - page.top}" class="band"/>
+<rect x="${round(left)}" y="${y}" width="${round(width)}" height="${LANE_HEIGHT - 4}" rx="3" class="lane"/>${name}</a>`;
 }
 
 export function colourByName({ faults }: Figures): ReadonlyMap<string, number> {

@@ -7,7 +7,7 @@
  */
 import type { Operation } from '../../history.ts';
 import type { ObjectProblem, OptionalOperation, RequiredOperation } from './judge.ts';
-import { shown } from './keyspace-model.ts';
+import { shown, shownKeys } from './keyspace-model.ts';
 import type { Model } from './model.ts';
 import { type Result, search, type Start } from './search.ts';
 
@@ -41,7 +41,7 @@ export function explain<State>(
   const told = story.operations.map(({ operation }) => operation);
   const unknown = unknownNearby(problem, told);
   const lines = [
-    `${keys.join(', ')}: no order of the operations explains the one marked with >`,
+    `${shownKeys(keys)}: no order of the operations explains the one marked with >`,
     possibleStates(model, story.starts),
     ...[...told, ...unknown]
       .sort((a, b) => a.startedAtMs - b.startedAtMs)

@@ -1,7 +1,7 @@
 /** Judges the operations on one object, and explains what no order explains. */
 import type { Operation } from '../../history.ts';
 import { explain } from './explain.ts';
-import { keyspaceModel } from './keyspace-model.ts';
+import { keyspaceModel, shownKeys } from './keyspace-model.ts';
 import type { Model } from './model.ts';
 import type { Judged } from './objects.ts';
 import { type Optional, type Problem, type Required, search } from './search.ts';
@@ -35,7 +35,7 @@ export function judge({ keys, operations }: Judged, configurationsMax: number): 
     case 'linearizable':
       return { status: 'holds' };
     case 'undecided': {
-      const finding = `${keys.join(', ')}: ${operations.length} operations, undecided after ${result.configurations} configurations`;
+      const finding = `${shownKeys(keys)}: ${operations.length} operations, undecided after ${result.configurations} configurations`;
       return { status: 'undecided', finding };
     }
     case 'impossible':

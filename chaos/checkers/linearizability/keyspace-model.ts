@@ -34,6 +34,7 @@ export function changesNothing(command: readonly string[], reply: ReplyValue | u
 /** A model of exactly these keys, all of them absent at first. */
 export function keyspaceModel(keys: readonly string[]): Model<State> {
   const positions = new Map(keys.map((key, i) => [key, i]));
+  const prefix = commonPrefix(keys);
   return {
     initial: keys.map(() => null),
     id: (state) => (state.length === 1 ? idOf(state[0]!) : JSON.stringify(state)),
@@ -42,7 +43,7 @@ export function keyspaceModel(keys: readonly string[]): Model<State> {
     describe: (state) =>
       state.length === 1
         ? shown(state[0]!)
-        : keys.map((key, i) => `${key}=${shown(state[i]!)}`).join(' '),
+        : keys.map((key, i) => `${key.slice(prefix.length)}=${shown(state[i]!)}`).join(' '),
   };
 }
 
@@ -88,4 +89,19 @@ export function shown(value: string | null): string {
   if (value === null) return '(absent)';
   if (value.length <= SHOWN_CHARACTERS) return JSON.stringify(value);
   return `"...${value.slice(-SHOWN_CHARACTERS)}" (${value.length} bytes)`;
+}
+
+/** `a:[1,2]` for `a:1` and `a:2`; a single key as it is. */
+export function shownKeys(keys: readonly string[]): string {
+  if (keys.length === 1) return keys[0]!;
+  const prefix = commonPrefix(keys);
+  return `${prefix}[${keys.map((key) => key.slice(prefix.length)).join(',')}]`;
+}
+
+/** Leaves at least one character of every key. */
+function commonPrefix(keys: readonly string[]): string {
+  const first = keys[0] ?? '';
+  let length = Math.max(0, Math.min(...keys.map((key) => key.length)) - 1);
+  while (!keys.every((key) => key.startsWith(first.slice(0, length)))) length--;
+  return first.slice(0, length);
 }
