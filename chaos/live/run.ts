@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import { createNodeRandom } from '../../src/platform/node-random.ts';
 import { passed, type Verdict, verdict } from '../checkers/checker.ts';
 import { judgeRun } from '../checkers/index.ts';
-import { keysOf } from '../checkers/linearizability/keyspace-model.ts';
 import { ChaosClient } from '../client.ts';
+import { type ClusterAccess, readEnd } from '../end-state.ts';
 import { type Fault, pause } from '../faults/fault.ts';
-import { type EndState, History } from '../history.ts';
+import { History } from '../history.ts';
 import { HistoryFile } from '../history-file.ts';
 import { recorded, type Send } from '../recording.ts';
+import { writeReport } from '../report/write.ts';
 import { SeededRandom } from '../sim/random.ts';
 import { POSTGRES, type Target, untilReady } from '../target.ts';
 import { beginMixture } from '../workloads/mixture.ts';
@@ -47,8 +48,9 @@ export async function runChaos(options: RunOptions): Promise<number> {
   const path = join(folder, 'history.jsonl');
   const file = new HistoryFile(path);
   try {
-    const verdicts = await judgedRun(options, file);
-    for (const line of verdicts.flatMap(describe)) say(line);
+    const { history, verdicts } = await judgedRun(options, file);
+    for (const line of writeReport(folder, history, verdicts)) say(line);
+    say(`report: ${join(folder, 'report.html')}`);
     return passed(verdicts) ? 0 : 1;
   } finally {
     file.close();
@@ -56,7 +58,12 @@ export async function runChaos(options: RunOptions): Promise<number> {
   }
 }
 
-async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Verdict[]> {
+interface JudgedRun {
+  readonly history: History;
+  readonly verdicts: readonly Verdict[];
+}
+
+async function judgedRun(options: RunOptions, file: HistoryFile): Promise<JudgedRun> {
   const { target, say, workloads, stock = STOCK } = options;
   say(`seed ${options.seed}`);
   const settings = {
@@ -89,16 +96,15 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Verdic
     await clients;
   }
   await pause(QUIET_MS);
-  const keys = [...new Set(history.operations.flatMap(({ command }) => keysOf(command)))];
-  history.addEnd(await readEverything(target, 'after the faults', keys));
+  history.addEnd(await readEnd(accessTo(target), 'after the faults', history));
   await coldStart(options);
-  history.addEnd(await readEverything(target, 'after a cold start', keys));
-  tellCounts(history, say);
-  return [
+  history.addEnd(await readEnd(accessTo(target), 'after a cold start', history));
+  const verdicts = [
     verdict('stock-is-there', 'every key of the stock on every node', missing),
     verdict('no-node-ends-by-itself', 'all processes', deaths),
     ...judgeRun(history, workloads),
   ];
+  return { history, verdicts };
 }
 
 async function coldStart({ target, say }: RunOptions): Promise<void> {
@@ -133,36 +139,18 @@ async function runClient(step: Step, stopped: () => boolean): Promise<void> {
   while (!stopped()) await step();
 }
 
-/** Every key of the history, read from every node by itself and from the table. */
-async function readEverything(
-  target: Target,
-  when: string,
-  keys: readonly string[],
-): Promise<EndState> {
-  const answers = new Map<string, Map<string, string | null>>();
-  for (const node of target.nodes) {
-    answers.set(node.name, await readKeys(node, keys));
-  }
-  const rows = await target.query(
-    "SELECT key, value FROM kv_text WHERE db = 0 AND key LIKE 'chaos:%'",
-  );
-  const found = new Map(rows.map(([key = '', value = '']) => [key, value]));
-  const table = new Map(keys.map((key) => [key, found.get(key) ?? null] as const));
-  return { when, answers, memory: new Map(), table };
-}
-
-function tellCounts(history: History, say: (line: string) => void): void {
-  const [ok, refused, unknown] = (['ok', 'refused', 'unknown'] as const).map((outcome) =>
-    history.count(outcome),
-  );
-  say(`operations: ${ok} answered, ${refused} refused, ${unknown} with unknown outcome`);
-  say(`longest time without an answer: ${history.longestPauseMs().toFixed(0)} ms`);
-}
-
-function describe({ checker, status, judged, findings }: Verdict): string[] {
-  const lines = findings.flatMap((finding) => finding.split('\n'));
-  return [
-    `${status.padEnd(9)} ${checker} (${judged})`,
-    ...lines.map((line) => `          ${line}`),
-  ];
+/** Nobody looks into the memory of a process: a GET on an owner is answered from there. */
+function accessTo(target: Target): ClusterAccess {
+  return {
+    nodes: target.nodes.map(({ name }) => name),
+    answers: (node, keys) => readKeys(target.nodes.find(({ name }) => name === node)!, keys),
+    cleanMemory: () => Promise.resolve(new Map()),
+    async table(keys) {
+      const rows = await target.query(
+        "SELECT key, value FROM kv_text WHERE db = 0 AND key LIKE 'chaos:%'",
+      );
+      const found = new Map(rows.map(([key = '', value = '']) => [key, value]));
+      return new Map(keys.map((key) => [key, found.get(key) ?? null] as const));
+    },
+  };
 }
