@@ -132,6 +132,8 @@ export class Sim {
   readonly database: SimDatabase;
   readonly legacy: SimLegacy;
   readonly nodes = new Map<string, SimNode>();
+  /** All processes of nodes, also those that others have replaced under their name. */
+  readonly #processes: SimNode[] = [];
   readonly #random: SeededRandom;
   readonly #options: SimOptions;
   readonly #prepare: ReturnType<typeof createPrepare>;
@@ -180,6 +182,7 @@ export class Sim {
     });
     const node = new SimNode(host, parts, log);
     this.nodes.set(name, node);
+    this.#processes.push(node);
     void parts.listen().then(() => parts.join({ port: CLIENT_PORT, httpPort: HTTP_PORT }));
     return node;
   }
@@ -206,6 +209,11 @@ export class Sim {
     };
   }
 
+  /** The processes that are not dead. */
+  processes(): SimNode[] {
+    return this.#processes.filter(({ host }) => !host.dead);
+  }
+
   /** Starts these nodes and waits until all of them serve everything. */
   async startAll(...names: string[]): Promise<SimNode[]> {
     const nodes = names.map((name) => this.startNode(name));
@@ -215,11 +223,12 @@ export class Sim {
 
   /** Waits until exactly these nodes form the cluster, and serve everything. */
   async settle(...names: string[]): Promise<void> {
-    for (let i = 0; i < 1000 && !this.#settled(names); i++) await this.run(SETTLE_POLL_MS);
-    if (!this.#settled(names)) throw new Error(`${names.join(', ')} do not settle`);
+    for (let i = 0; i < 1000 && !this.isSettled(names); i++) await this.run(SETTLE_POLL_MS);
+    if (!this.isSettled(names)) throw new Error(`${names.join(', ')} do not settle`);
   }
 
-  #settled(names: readonly string[]): boolean {
+  /** Exactly these nodes form the cluster, and all of them serve everything. */
+  isSettled(names: readonly string[]): boolean {
     const lives = names.map((name) => this.nodes.get(name)!);
     if (!lives.every((node) => node.ready)) return false;
     const newest = this.database.views.at(-1);

@@ -62,6 +62,14 @@ export class Host {
     return this.#paused || this.#asleepSinceMs !== null;
   }
 
+  get asleep(): boolean {
+    return this.#asleepSinceMs !== null;
+  }
+
+  get hasSlept(): boolean {
+    return this.asleep || this.#sleptMs > 0;
+  }
+
   /** Runs it now, or when the machine wakes; never, when it is dead. */
   run(callback: () => void): void {
     if (this.dead) return;

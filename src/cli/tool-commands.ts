@@ -1,5 +1,5 @@
 /**
- * `ringfence bench` and `ringfence chaos`: tools that live beside src/ in a checkout, need
+ * `ringfence bench`, `ringfence chaos` and `ringfence sim`: tools that live beside src/ in a checkout, need
  * development dependencies and so are not in the published package. They are offered where they are.
  */
 import { spawn } from 'node:child_process';
@@ -8,13 +8,26 @@ import { join } from 'node:path';
 import { type CliCommand, EXIT, PACKAGE_ROOT } from './program.ts';
 
 const TOOLS = [
-  { name: 'bench', summary: 'measure against Redis on this machine (in a checkout)' },
-  { name: 'chaos', summary: 'break a real cluster and check that nothing is lost (in a checkout)' },
+  {
+    name: 'bench',
+    entry: 'bench/main.ts',
+    summary: 'measure against Redis on this machine (in a checkout)',
+  },
+  {
+    name: 'chaos',
+    entry: 'chaos/main.ts',
+    summary: 'break a real cluster and check that nothing is lost (in a checkout)',
+  },
+  {
+    name: 'sim',
+    entry: 'chaos/sim/main.ts',
+    summary: 'break a simulated cluster, by seed, and check that nothing is lost (in a checkout)',
+  },
 ];
 
 /** The tools that this installation has. */
 export function toolCommands(): CliCommand[] {
-  return TOOLS.filter(({ name }) => existsSync(join(PACKAGE_ROOT, name, 'main.ts'))).map(
+  return TOOLS.filter(({ entry }) => existsSync(join(PACKAGE_ROOT, entry))).map(
     ({ name, summary }) => ({
       name,
       summary,

@@ -37,7 +37,7 @@ import { Succession } from './succession.ts';
 import { ClusterTime } from './time.ts';
 import { Transactions } from './transaction.ts';
 import { Upkeep } from './upkeep.ts';
-import { hasRef, living, participants, refKey, sameRef } from './view.ts';
+import { type Group, hasRef, living, participants, refKey, sameRef } from './view.ts';
 import { WarmUp } from './warm-up.ts';
 import { FrameError, type FrameReader, FrameType, PROTOCOL_VERSIONS } from './wire.ts';
 
@@ -545,8 +545,13 @@ export class ClusterNode {
 
   #allFilled(): boolean {
     const learners = new Set<string>();
+    let last: Group | undefined;
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
-      for (const learner of this.slots.group(slot).learners) learners.add(refKey(learner));
+      const group = this.slots.group(slot);
+      // Neighbouring slots share their group; this is asked with every heartbeat of a learner.
+      if (group === last) continue;
+      last = group;
+      for (const learner of group.learners) learners.add(refKey(learner));
     }
     const selfKey = refKey(this.self);
     for (const key of learners) {

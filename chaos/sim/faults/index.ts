@@ -1,0 +1,13 @@
+import type { SimFault } from '../ground.ts';
+import { CLOCK_FAULTS } from './clocks.ts';
+import { DATABASE_FAULTS } from './database.ts';
+import { NETWORK_FAULTS } from './network.ts';
+import { PROCESS_FAULTS } from './processes.ts';
+
+/** A schedule draws from these. To change the list is to change what every seed means. */
+export const SIM_FAULTS: readonly SimFault[] = [
+  ...PROCESS_FAULTS,
+  ...NETWORK_FAULTS,
+  ...DATABASE_FAULTS,
+  ...CLOCK_FAULTS,
+];

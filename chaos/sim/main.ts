@@ -1,0 +1,162 @@
+/**
+ * `npm run sim`: a whole cluster under faults, in virtual time, by seed. The same seed is the same run.
+ */
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { MUTATIONS } from './broken/index.ts';
+import { buildBroken, type Mutation } from './broken/mutation.ts';
+import { GENERATOR } from './plan.ts';
+import { runSeeds, type SeedReport } from './runner.ts';
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const SAY_EVERY_MS = 5_000;
+
+const HELP = `Usage: npm run sim -- [flags]
+
+  --seed N        replay one schedule, with everything that happened in it
+  --seeds COUNT   run that many (100)
+  --minutes M     run as many as fit into that time
+  --from N        the first seed of many (a random one)
+  --broken NAME   run a build that is broken on purpose, until it is caught:
+                  ${MUTATIONS.map(({ name }) => name).join(', ')}
+  --workers N     processes (as many as there are processors)
+  --help
+
+Exit code 0 when every checker holds for every seed, 1 when one does not, 2 for wrong usage.
+`;
+
+interface Options {
+  readonly seed: number | null;
+  readonly from: number;
+  readonly count: number;
+  readonly minutes: number | null;
+  readonly broken: Mutation | null;
+  readonly workers: number;
+}
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  let options: Options | 'help';
+  try {
+    options = parseOptions();
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${HELP}`);
+    return 2;
+  }
+  if (options === 'help') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const build = options.broken === null ? null : buildBroken(ROOT, options.broken);
+  try {
+    const root = build?.root ?? ROOT;
+    return options.seed === null ? await runMany(options, root) : await replay(options, root);
+  } finally {
+    build?.remove();
+  }
+}
+
+function parseOptions(): Options | 'help' {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string' },
+      seeds: { type: 'string', default: '100' },
+      minutes: { type: 'string' },
+      from: { type: 'string' },
+      broken: { type: 'string' },
+      workers: { type: 'string', default: String(availableParallelism()) },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  const broken = MUTATIONS.find(({ name }) => name === values.broken) ?? null;
+  if (values.broken !== undefined && broken === null)
+    throw new Error(`there is no broken build '${values.broken}'`);
+  return {
+    seed: values.seed === undefined ? null : wholeNumber('seed', values.seed, 0),
+    from:
+      values.from === undefined
+        ? Math.floor(Math.random() * 2 ** 31)
+        : wholeNumber('from', values.from, 0),
+    count: wholeNumber('seeds', values.seeds, 1),
+    minutes: values.minutes === undefined ? null : wholeNumber('minutes', values.minutes, 1),
+    broken,
+    workers: wholeNumber('workers', values.workers, 1),
+  };
+}
+
+function wholeNumber(name: string, text: string, min: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < min || value >= 2 ** 32)
+    throw new Error(`--${name} must be a whole number from ${min} on, not '${text}'`);
+  return value;
+}
+
+/** One seed, with its log. */
+async function replay({ seed, broken }: Options, root: string): Promise<number> {
+  const left = [seed!];
+  let failed = false;
+  await runSeeds({
+    root,
+    workers: 1,
+    wantsLog: true,
+    next: () => left.pop(),
+    onReport(report) {
+      for (const line of report.log) say(line);
+      tell(report, broken);
+      failed = report.failures.length > 0;
+    },
+  });
+  if (!failed) say(`seed ${seed}: every checker holds`);
+  return failed ? 1 : 0;
+}
+
+async function runMany(options: Options, root: string): Promise<number> {
+  const { from, count, minutes, broken, workers } = options;
+  const startedAtMs = performance.now();
+  const untilMs = minutes === null ? null : startedAtMs + minutes * 60_000;
+  const failed: number[] = [];
+  let next = from;
+  let done = 0;
+  let operations = 0;
+  const isOver = (): boolean =>
+    (broken !== null && failed.length > 0) ||
+    (untilMs === null ? next >= from + count : performance.now() >= untilMs);
+  const progress = (): string => {
+    const perMinute = (done * 60_000) / (performance.now() - startedAtMs);
+    return `${done} schedules, ${failed.length} failed, ${operations} operations, ${perMinute.toFixed(0)} schedules per minute`;
+  };
+  say(`seeds from ${from} on, generator ${GENERATOR}, ${workers} processes`);
+  const saying = setInterval(() => say(progress()), SAY_EVERY_MS);
+  await runSeeds({
+    root,
+    workers,
+    next: () => (isOver() ? undefined : next++),
+    onReport(report) {
+      done++;
+      operations += report.operations;
+      if (report.failures.length === 0) return;
+      failed.push(report.seed);
+      tell(report, broken);
+    },
+  });
+  clearInterval(saying);
+  say(progress());
+  if (failed.length > 0) say(`failed: ${failed.sort((a, b) => a - b).join(' ')}`);
+  return failed.length > 0 ? 1 : 0;
+}
+
+function tell({ seed, failures }: SeedReport, broken: Mutation | null): void {
+  if (failures.length === 0) return;
+  say(`seed ${seed} FAILED`);
+  for (const line of failures.flatMap((text) => text.split('\n'))) say(`  ${line}`);
+  const build = broken === null ? '' : ` --broken ${broken.name}`;
+  say(`  replay: npm run sim -- --seed ${seed}${build}`);
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

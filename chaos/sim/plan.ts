@@ -1,0 +1,107 @@
+/** What a seed means: how the cluster is set up, what the clients do, and which faults come when. */
+import type { SimOptions } from './cluster.ts';
+import { SIM_FAULTS } from './faults/index.ts';
+import type { SimFault } from './ground.ts';
+import type { ClockFaults } from './machine.ts';
+import { SeededRandom } from './random.ts';
+
+/** Goes up with every change that makes a seed mean something else. */
+export const GENERATOR = 1;
+
+export interface PlannedFault {
+  readonly fault: SimFault;
+  /** From the beginning of the clients' work, milliseconds. */
+  readonly atMs: number;
+  readonly random: SeededRandom;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly nodes: readonly string[];
+  readonly clocks: ReadonlyMap<string, ClockFaults>;
+  readonly options: SimOptions;
+  readonly clients: number;
+  readonly connections: number;
+  readonly depth: number;
+  readonly pauseMsMax: number;
+  /** How long the clients work while faults come and go, milliseconds. */
+  readonly workMs: number;
+  readonly faults: readonly PlannedFault[];
+  /** Longest time that a message takes on top of a hop, milliseconds; squared, so that most take less. */
+  readonly jitterMs: number;
+  /** Longest time of a statement's work, and of a commit, milliseconds. */
+  readonly databaseMs: number;
+  /** How often what arrives at one moment is one turn of the event loop. */
+  readonly sharesTurn: number;
+  readonly twoParts: number;
+  /** For everything that happens while it runs. */
+  readonly random: SeededRandom;
+}
+
+/** Drift of clocks, well within what the margin of a lease is for. */
+const RATE_MAX = 0.01;
+const FAULTS_MAX = 6;
+
+export function planOf(seed: number): Plan {
+  const random = new SeededRandom(seed);
+  const size = 3 + Math.floor(random.float() ** 2 * 5);
+  const nodes = Array.from({ length: size }, (_, i) => `node-${i + 1}`);
+  const workMs = random.between(2000, 7000);
+  const faults = drawFaults(random, workMs);
+  return {
+    seed,
+    nodes,
+    clocks: new Map(nodes.map((name) => [name, drawClocks(random)])),
+    options: { seed: random.below(2 ** 32), ...drawOptions(random, nodes) },
+    clients: 2 + random.below(3),
+    connections: 1 + random.below(2),
+    depth: 1 + random.below(3),
+    pauseMsMax: random.pick([30, 80, 200]),
+    workMs,
+    faults,
+    jitterMs: random.pick([0.5, 3, 15]),
+    databaseMs: random.pick([0.5, 4, 15]),
+    sharesTurn: random.pick([0, 0.5, 1]),
+    twoParts: random.pick([0, 0.2]),
+    random,
+  };
+}
+
+function drawFaults(random: SeededRandom, workMs: number): PlannedFault[] {
+  const count = 1 + random.below(FAULTS_MAX);
+  // Faults of few kinds meet each other more often than all kinds do.
+  const kinds = random.shuffled(SIM_FAULTS).slice(0, 1 + random.below(4));
+  return Array.from({ length: count }, () => ({
+    fault: random.pick(kinds),
+    atMs: random.between(0, workMs * 0.8),
+    random: new SeededRandom(random.below(2 ** 32)),
+  }));
+}
+
+function drawClocks(random: SeededRandom): ClockFaults {
+  if (random.chance(0.5)) return { rate: 1, wallOffsetMs: 0 };
+  return {
+    rate: 1 + random.between(-RATE_MAX, RATE_MAX),
+    wallOffsetMs: random.between(-3000, 3000),
+  };
+}
+
+function drawOptions(random: SeededRandom, nodes: readonly string[]): SimOptions {
+  const zones = Object.fromEntries(nodes.map((name, i) => [name, `zone-${i % 2}`]));
+  return {
+    tokens: random.pick([3, 8, 16]),
+    replicas: random.pick([1, 2, 2, 3, 3, 3, 4]),
+    leaseMs: random.pick([1500, 1500, 1200]),
+    leaseMarginMs: 150,
+    storeTimeoutMs: 1000,
+    laneWaitMs: 500,
+    answerMarginMs: 1000,
+    lanePipeline: random.pick([1, 2, 4]),
+    batchRowsMax: random.pick([1, 8, 512]),
+    warmUp: random.chance(0.5),
+    // Served reads may be stale behind a cut, as the option's description says, so they are refused.
+    readsWithoutStore: 'refuse',
+    ...(random.chance(0.25) ? { zones } : {}),
+    ...(random.chance(0.2) ? { maxmemory: 20_000 } : {}),
+  };
+}

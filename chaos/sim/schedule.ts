@@ -1,0 +1,203 @@
+/**
+ * One schedule, from its seed to its verdicts: a cluster comes up, clients work while faults come and go,
+ * everything heals, and what is there then, and again after everything was killed and started cold, is
+ * compared with what the clients were told.
+ */
+import { type Verdict, verdict } from '../checkers/checker.ts';
+import { judgeRun } from '../checkers/index.ts';
+import { History } from '../history.ts';
+import { keysOf } from '../checkers/linearizability/keyspace-model.ts';
+import { WORKLOADS } from '../workloads/index.ts';
+import { Clients } from './clients.ts';
+import { Sim } from './cluster.ts';
+import { readEverything } from './end-state.ts';
+import { Ground } from './ground.ts';
+import type { LogLine } from './log.ts';
+import { type Plan, planOf } from './plan.ts';
+import { PrimaryWatch } from './watch.ts';
+
+export interface Outcome {
+  readonly seed: number;
+  /** Everything that happened, a line each. */
+  readonly log: readonly string[];
+  readonly verdicts: readonly Verdict[];
+  readonly history: History;
+  /** Virtual time it took, milliseconds. */
+  readonly virtualMs: number;
+}
+
+/** A client gives up later than every node does. */
+const ANSWER_TIMEOUT_MS = 9_000;
+/** A node's own bound for a command, what its checks are late by, and the way to its client and back. */
+const ANSWER_BOUND_MS = 5_000 + 700;
+/** Everything heals within this, milliseconds: leases run out, nodes join anew, slots are filled. */
+const SETTLE_MS_MAX = 40_000;
+
+export function failures(outcome: Outcome): Verdict[] {
+  return outcome.verdicts.filter(({ status }) => status !== 'holds' && status !== 'not-judged');
+}
+
+export async function runSchedule(seed: number): Promise<Outcome> {
+  return new Schedule(planOf(seed)).run();
+}
+
+class Schedule {
+  readonly #plan: Plan;
+  readonly #sim: Sim;
+  readonly #ground: Ground;
+  readonly #history: History;
+  readonly #watch: PrimaryWatch;
+  readonly #log: string[] = [];
+  readonly #late: string[] = [];
+  readonly #troubles: string[] = [];
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    const { random } = plan;
+    this.#sim = new Sim({
+      ...plan.options,
+      onLog: (node, line) => this.#say(`${node} ${textOf(line)}`),
+    });
+    const { time, network, database } = this.#sim;
+    network.jitterMs = () => random.float() ** 2 * plan.jitterMs;
+    database.workMs = () => random.float() * plan.databaseMs;
+    database.flushMs = () => random.float() ** 2 * plan.databaseMs;
+    database.inTwoParts = () => plan.twoParts > 0 && random.chance(plan.twoParts);
+    time.sharesTurn = () => plan.sharesTurn > 0 && random.chance(plan.sharesTurn);
+    this.#ground = new Ground({
+      sim: this.#sim,
+      nodes: plan.nodes,
+      clients: Array.from({ length: plan.clients }, (_, i) => `client-${i + 1}`),
+      say: (line) => this.#say(line),
+    });
+    this.#history = new History({ title: 'simulation', settings: { seed: String(plan.seed) } });
+    this.#watch = new PrimaryWatch(this.#sim, this.#history);
+  }
+
+  async run(): Promise<Outcome> {
+    const { seed } = this.#plan;
+    this.#describe();
+    try {
+      await this.#play();
+    } catch (error) {
+      this.#troubles.push(error instanceof Error ? error.message : String(error));
+    }
+    this.#watch.stop();
+    const verdicts = [
+      verdict('comes-back', 'the cluster as a whole', this.#troubles),
+      verdict('answers-in-time', `${this.#history.operations.length} commands`, this.#late),
+      ...judgeRun(this.#history),
+    ];
+    for (const { checker, status, judged } of verdicts)
+      this.#say(`${status} ${checker} (${judged})`);
+    const { network, time } = this.#sim;
+    this.#say(`${network.carried} messages, ${time.fired} events, digest ${network.digest >>> 0}`);
+    const [log, history] = [this.#log, this.#history];
+    return { seed, log, verdicts, history, virtualMs: time.monotonicMs() };
+  }
+
+  async #play(): Promise<void> {
+    const sim = this.#sim;
+    const { nodes, clocks } = this.#plan;
+    for (const name of nodes) sim.startNode(name, clocks.get(name));
+    await this.#settle('at the start', nodes);
+    await this.#work();
+    this.#heal();
+    await this.#settle('after the faults', this.#ground.nodes);
+    await this.#readAll('after the faults');
+    for (const { host } of sim.processes()) sim.network.killHost(host);
+    await sim.run(500);
+    for (const name of this.#ground.nodes) sim.startNode(name);
+    await this.#settle('after a cold start', this.#ground.nodes);
+    await this.#readAll('after a cold start');
+  }
+
+  /** Clients work, and faults come and go. */
+  async #work(): Promise<void> {
+    const sim = this.#sim;
+    const { faults, random, workMs, clients, connections, depth, pauseMsMax } = this.#plan;
+    const working = new Clients({
+      sim,
+      random,
+      history: this.#history,
+      workloads: WORKLOADS,
+      clients,
+      connections,
+      depth,
+      pauseMsMax,
+      answerTimeoutMs: ANSWER_TIMEOUT_MS,
+      onAnswer: ({ node, tookMs, answer }) => {
+        const nowMs = sim.time.monotonicMs();
+        if (tookMs <= ANSWER_BOUND_MS || !this.#ground.isCalmSince(node, nowMs - tookMs)) return;
+        this.#late.push(
+          `${node} took ${tookMs.toFixed(0)} ms at ${nowMs.toFixed(3)}: ${String(answer.reply)}`,
+        );
+      },
+    });
+    let injected = 0;
+    for (const { fault, atMs, random: own } of faults) {
+      sim.time.after(atMs, () => {
+        this.#say(`fault ${fault.name}`);
+        const startedAtMs = sim.time.monotonicMs();
+        void fault.inject(this.#ground, own).then(() => {
+          injected++;
+          const endedAtMs = sim.time.monotonicMs();
+          this.#history.addFault({ name: fault.name, detail: '', startedAtMs, endedAtMs });
+        });
+      });
+    }
+    await sim.run(workMs);
+    await sim.until(() => injected === faults.length, 60_000, 'all faults are over');
+    let stopped = false;
+    void working.stop().then(() => (stopped = true));
+    await sim.until(() => stopped, ANSWER_TIMEOUT_MS + 2_000, 'every client has its answers');
+  }
+
+  #heal(): void {
+    const { network, database } = this.#sim;
+    this.#say('everything heals');
+    network.healAll();
+    database.refuse = () => null;
+  }
+
+  async #settle(when: string, names: readonly string[]): Promise<void> {
+    const sim = this.#sim;
+    for (let ms = 0; ms < SETTLE_MS_MAX && !sim.isSettled(names); ms += SETTLE_POLL_MS)
+      await sim.run(SETTLE_POLL_MS);
+    if (sim.isSettled(names)) return this.#say(`settled ${when}`);
+    const why = names.map((name) => {
+      const { blocking } = sim.node(name).cluster.problems();
+      return `${name}: ${blocking.join('; ') || 'fine'}`;
+    });
+    throw new Error(`not whole ${when} within ${SETTLE_MS_MAX} ms: ${why.join(' | ')}`);
+  }
+
+  async #readAll(when: string): Promise<void> {
+    const { operations } = this.#history;
+    const keys = [...new Set(operations.flatMap(({ command }) => keysOf(command)))];
+    const end = await readEverything(this.#sim, { when, keys, nodes: this.#ground.nodes });
+    this.#history.addEnd(end);
+    this.#say(`read ${keys.length} keys ${when}`);
+  }
+
+  #describe(): void {
+    const { seed, nodes, options, clients, connections, depth, workMs, faults } = this.#plan;
+    this.#say(`seed ${seed}: ${nodes.length} nodes, ${JSON.stringify(options)}`);
+    this.#say(
+      `${clients} clients x ${connections} connections x ${depth}, ${workMs.toFixed(0)} ms`,
+    );
+    for (const { fault, atMs } of faults) this.#say(`plan ${fault.name} at ${atMs.toFixed(0)}`);
+  }
+
+  #say(line: string): void {
+    this.#log.push(`${this.#sim.time.monotonicMs().toFixed(3).padStart(10)} ${line}`);
+  }
+}
+
+const SETTLE_POLL_MS = 50;
+
+function textOf({ level, fields, message }: LogLine): string {
+  return `${level} ${message} ${JSON.stringify(fields, (_, value: unknown) =>
+    value instanceof Error ? value.message : value,
+  )}`;
+}
