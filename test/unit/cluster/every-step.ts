@@ -8,6 +8,7 @@
  */
 import { expect } from 'vitest';
 import { slotOf } from '../../../src/cluster/slot.ts';
+import { sleep } from '../../../src/platform/clock.ts';
 import { Sim } from '../../../chaos/sim/cluster.ts';
 
 export interface Cast {
@@ -256,7 +257,7 @@ export class EveryStep {
         if (isNew && line !== lineOf(keys, before)) course.seen = true;
       });
       await Promise.all(rounds);
-      await new Promise<void>((resolve) => sim.time.after(READ_PAUSE_MS, resolve));
+      await sleep(sim.time, READ_PAUSE_MS);
     }
   }
 
