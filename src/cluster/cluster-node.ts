@@ -85,6 +85,8 @@ export interface ClusterNodeEnv {
   matches(pattern: string, key: string): boolean;
   /** The node was told to leave in an earlier life: it takes no data any more. */
   readonly asGuest: boolean;
+  /** The highest epoch that earlier lives of this process have seen; 0: none. */
+  readonly highestEpoch: number;
   /** A fresh memory, and what evicts from it. */
   createKeyspace(nowMs: () => number): { keyspace: Keyspace; evictor: Evictor };
   onExpelled(reason: string): void;
@@ -194,6 +196,7 @@ export class ClusterNode {
       onVoid: (op) => this.engine.operations.onVoid(op),
       onRejected: (op, reason) => this.engine.operations.onRejected(op, reason),
       onFenced: () => this.membership.hearOf(this.#epoch + 1),
+      onReplaced: (reason) => env.onExpelled(reason),
     });
     this.engine.lane = this.engine.operations.lane = lane;
     this.engine.loader = this.engine.operations.loader = new Loader({
@@ -252,6 +255,7 @@ export class ClusterNode {
       store: env.store,
       times: { leaseMs: options.leaseMs, marginMs: options.leaseMarginMs },
       replicas: options.replicas,
+      highestEpoch: env.highestEpoch,
       asGuest: env.asGuest,
       adopt: (view) => this.#adopt(view),
       onLease: () => this.engine.retryParked(),

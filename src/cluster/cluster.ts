@@ -25,7 +25,8 @@ import {
 } from './status.ts';
 import { hasRef, living, participants, refKey, sameRef, type Wish } from './view.ts';
 
-export interface ClusterEnv extends Omit<ClusterNodeEnv, 'onExpelled' | 'loads' | 'asGuest'> {
+export interface ClusterEnv
+  extends Omit<ClusterNodeEnv, 'onExpelled' | 'loads' | 'asGuest' | 'highestEpoch'> {
   /** This node, without the ports, which are known when they are bound, and the life's incarnation. */
   readonly node: Omit<Member, 'incarnation' | 'port' | 'linkPort' | 'httpPort'>;
   readonly links: { readonly bind: string; readonly port: number };
@@ -78,6 +79,7 @@ export class Cluster {
   #restartMs = RESTART_MS;
   /** Why the last life ended, for people; empty before the first end. */
   #lastEnd = '';
+  #highestEpoch = 0;
 
   constructor(env: ClusterEnv) {
     this.#env = env;
@@ -211,6 +213,7 @@ export class Cluster {
           ...this.#env,
           loads,
           asGuest: this.#asGuest,
+          highestEpoch: this.#highestEpoch,
           onExpelled: (reason) => {
             this.#asGuest ||= life.leaving;
             expelled(reason);
@@ -223,7 +226,12 @@ export class Cluster {
       const { expulsions } = this;
       const startedMs = this.#env.platform.clock.monotonicMs();
       try {
-        await Promise.race([life.start().then(onFirst), over]);
+        const start = async (): Promise<void> => {
+          await this.#env.store.identify();
+          await life.start();
+          onFirst();
+        };
+        await Promise.race([start(), over]);
         const reason = await over;
         this.expulsions++;
         this.#lastEnd = reason;
@@ -239,8 +247,10 @@ export class Cluster {
       // Stopped from outside: `stop` has taken this life over.
       if (this.#life !== life) return;
       this.#life = null;
+      this.#highestEpoch = Math.max(this.#highestEpoch, life.epoch);
       await life.stop(this.expulsions > expulsions);
-      await sleep(this.#env.platform.timers, this.#pauseAfter(startedMs));
+      const isExpelled = this.expulsions > expulsions;
+      await sleep(this.#env.platform.timers, isExpelled ? this.#pauseAfter(startedMs) : RESTART_MS);
     }
   }
 

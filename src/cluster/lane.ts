@@ -56,6 +56,8 @@ export interface LaneEnv {
   onRejected(op: Op, reason: string): void;
   /** The database says that this epoch is over: look for a newer view. */
   onFenced(): void;
+  /** The database is another one than before, or has lost commits: this life is over. */
+  onReplaced(reason: string): void;
 }
 
 interface Sent {
@@ -82,6 +84,8 @@ export class Lane {
   #head = 0;
   #sent: Sent[] = [];
   #nextNumber = 1;
+  /** The last batch that is known to be committed. */
+  #committedNumber = 0;
   /** Operations to be sent one by one, because one of them made a batch fail. */
   #isolate = 0;
   /** Fenced: nothing is sent until a newer view is adopted or the connection is new. */
@@ -265,6 +269,7 @@ export class Lane {
     if (outcome === 'committed') this.lastCommitAtMs = this.#env.clock.wallMs();
     while (this.#sent[0]?.outcome === 'committed') {
       const done = this.#sent.shift()!;
+      this.#committedNumber = done.batch.number;
       for (const op of done.ops) this.#env.onDone(op);
     }
     const first = this.#sent[0];
@@ -327,9 +332,10 @@ export class Lane {
         return;
       } catch (error) {
         this.down = true;
-        const fenced = error instanceof StoreError && error.kind === 'fenced';
+        const kind = error instanceof StoreError ? error.kind : 'unavailable';
         this.#env.log.warn({ err: error }, 'the lane could not be opened');
-        if (fenced) this.#env.onFenced();
+        if (kind === 'fenced') this.#env.onFenced();
+        if (kind === 'replaced') this.#env.onReplaced((error as StoreError).message);
         await this.#pause();
       }
     }
@@ -343,6 +349,10 @@ export class Lane {
   }
 
   #onOpened(session: LaneSession): void {
+    if (session.lastNumber < this.#committedNumber) {
+      void session.close();
+      return this.#env.onReplaced('the database has lost batches that it had committed');
+    }
     this.#session = session;
     this.down = false;
     this.#fenced = false;

@@ -52,6 +52,8 @@ export interface MembershipEnv {
   readonly time: ClusterTime;
   readonly times: MembershipTimes;
   readonly replicas: number;
+  /** The highest epoch that earlier lives of this process have seen; 0: none. */
+  readonly highestEpoch: number;
   /** This node was told to leave in an earlier life: it joins as one that only forwards. */
   readonly asGuest: boolean;
   /** Takes over the next view; they come in order, without gaps. */
@@ -181,7 +183,7 @@ export class Membership {
 
   /** A peer handed us a view that is committed. Taken at once when it is the next one. */
   hear(view: View): void {
-    if (view.epoch === this.#epoch + 1 && this.#view !== null && this.#catchingUp === null)
+    if (view.previous === this.#epoch && this.#view !== null && this.#catchingUp === null)
       this.#adopt(view);
     else this.hearOf(view.epoch);
   }
@@ -344,7 +346,7 @@ export class Membership {
 
   async #onRenewalFailed(error: unknown): Promise<void> {
     if (this.#stopped) return;
-    if (error instanceof StoreError && error.kind === 'fenced') {
+    if (error instanceof StoreError && (error.kind === 'fenced' || error.kind === 'replaced')) {
       this.#env.onExpelled(error.message);
       return;
     }
@@ -365,7 +367,7 @@ export class Membership {
     if (this.#view === null) views = views.slice(-1);
     for (const view of views) {
       if (this.#stopped) return;
-      if (this.#view === null || view.epoch === this.#epoch + 1) this.#adopt(view);
+      if (this.#view === null || view.previous === this.#epoch) this.#adopt(view);
       else if (view.epoch > this.#epoch) {
         this.#env.onExpelled('views that this node has not seen are gone from the database');
         return;
@@ -418,7 +420,11 @@ export class Membership {
       settle: view !== null && remove.length === 0 && isMoving(view) && this.#env.allFilled(),
       wish,
     };
-    const next = nextView(view, change, { id: platform.random.id(), replicas });
+    const next = nextView(view, change, {
+      id: platform.random.id(),
+      replicas,
+      above: this.#env.highestEpoch,
+    });
     if (next === null) {
       if (wish === null || (view !== null && isGranted(view, wish))) return;
       throw new StoreError('rejected', 'no node would be left to hold the data');
@@ -436,7 +442,7 @@ export class Membership {
       'view proposed',
     );
     if (this.#stopped) return;
-    if (this.#epoch === next.epoch - 1) this.#adopt(next);
+    if (this.#epoch === next.previous) this.#adopt(next);
     if (!this.#stopped) this.#env.announce(next);
   }
 

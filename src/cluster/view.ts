@@ -114,15 +114,19 @@ export function isGranted(view: View, wish: Wish): boolean {
   }
 }
 
+export interface Fresh {
+  readonly id: string;
+  /** Of the first view only. */
+  readonly replicas: number;
+  /** An epoch that was seen once, perhaps in a database that has lost it: the view's is higher. */
+  readonly above?: number;
+}
+
 /**
  * The view after `view` (null: there is none yet). Returns null when the change changes nothing.
  * A list that needs nobody to be filled is settled at once.
  */
-export function nextView(
-  view: View | null,
-  change: Change,
-  fresh: { id: string; replicas: number },
-): View | null {
+export function nextView(view: View | null, change: Change, fresh: Fresh): View | null {
   if (view === null) return change.add === null ? null : firstView(change.add, fresh);
   const gone = (ref: NodeRef): boolean => hasRef(change.remove, ref);
   // What is filled are the learners of the present view: whoever joins with this change is not among them.
@@ -130,7 +134,8 @@ export function nextView(
   const removedBefore = change.settle ? [] : view.removed;
   const dead = settled.filter((member) => !hasRef(removedBefore, member) && gone(member));
   const candidate: View = {
-    epoch: view.epoch + 1,
+    epoch: Math.max(view.epoch, fresh.above ?? 0) + 1,
+    previous: view.epoch,
     id: fresh.id,
     // The founder's replication factor holds until somebody changes it on purpose.
     replicas: change.settle ? view.comingReplicas : view.replicas,
@@ -146,10 +151,18 @@ export function nextView(
   return { ...candidate, settled: coming, removed: [], replicas: comingReplicas };
 }
 
-function firstView(founder: Member, { id, replicas }: { id: string; replicas: number }): View {
+function firstView(founder: Member, { id, replicas, above = 0 }: Fresh): View {
   const [settled, coming] = [[founder], [founder]];
   const lists = { settled, removed: [], coming, leaving: [] };
-  return { epoch: 1, id, replicas, comingReplicas: replicas, ...lists, weights: {} };
+  return {
+    epoch: above + 1,
+    previous: 0,
+    id,
+    replicas,
+    comingReplicas: replicas,
+    ...lists,
+    weights: {},
+  };
 }
 
 /** Who is to hold data after the change, who leaves, and with which weights. */

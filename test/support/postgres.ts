@@ -8,10 +8,19 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import pg from 'pg';
 import { type PostgresHome, preparePostgresHome } from '../../src/cli/local/postgres-home.ts';
 
@@ -33,6 +42,10 @@ export interface TestPostgres {
   crash(): Promise<void>;
   /** Starts the server again on the same data and port (after `crash`, or by an orderly stop first). */
   restart(): Promise<void>;
+  /** Copies the running server's data, as the base backup of a standby that hears of nothing after this. */
+  backUp(): Promise<void>;
+  /** `crash`; then the copy takes over on the same port, with a timeline of its own. */
+  failOver(): Promise<void>;
   /** Stops the server and deletes its data. */
   stop(): Promise<void>;
 }
@@ -67,18 +80,25 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** What belongs to the running server alone. */
+function isForStandby(path: string): boolean {
+  return !['postmaster.pid', 'postmaster.opts', 'pg_internal.init'].includes(basename(path));
+}
+
 class Server implements TestPostgres {
   readonly url: string;
   readonly port: number;
   readonly #home: PostgresHome;
   readonly #folder: string;
   readonly #settings: Record<string, string>;
+  #dataDir: string;
   #process: ChildProcess | undefined;
   #databases = 0;
 
   constructor(home: PostgresHome, folder: string, port: number, settings: Record<string, string>) {
     this.#home = home;
     this.#folder = folder;
+    this.#dataDir = home.dataDir;
     this.#settings = {
       listen_addresses: '127.0.0.1',
       port: String(port),
@@ -98,12 +118,13 @@ class Server implements TestPostgres {
     return pid;
   }
 
-  async start(): Promise<void> {
-    const options = Object.entries(this.#settings).flatMap(([name, value]) => [
+  async start(more: Record<string, string> = {}): Promise<void> {
+    const options = Object.entries({ ...this.#settings, ...more }).flatMap(([name, value]) => [
       '-c',
       `${name}=${value}`,
     ]);
-    const { user, programs, dataDir } = this.#home;
+    const { user, programs } = this.#home;
+    const dataDir = this.#dataDir;
     const child = spawn(programs.postgres, ['-D', dataDir, ...options], {
       ...user,
       cwd: dataDir,
@@ -151,8 +172,50 @@ class Server implements TestPostgres {
     await this.start();
   }
 
+  /** As the manual's "low-level backup" goes; the package has no pg_basebackup. */
+  async backUp(): Promise<void> {
+    const client = new pg.Client({ connectionString: this.url });
+    await client.connect();
+    try {
+      await client.query(`SELECT pg_backup_start('standby', true)`);
+      cpSync(this.#dataDir, this.#standbyDir, { recursive: true, filter: isForStandby });
+      const { rows } = await client.query<{ label: string }>(
+        'SELECT labelfile AS label FROM pg_backup_stop(false)',
+      );
+      writeFileSync(join(this.#standbyDir, 'backup_label'), rows[0]!.label);
+      writeFileSync(join(this.#standbyDir, 'recovery.signal'), '');
+      const log = (folder: string): string => join(folder, 'pg_wal');
+      cpSync(log(this.#dataDir), log(this.#standbyDir), { recursive: true, force: true });
+    } finally {
+      await client.end();
+    }
+    this.#giveToServer();
+  }
+
+  async failOver(): Promise<void> {
+    await this.#end('SIGQUIT');
+    this.#dataDir = this.#standbyDir;
+    const target = { recovery_target: 'immediate', recovery_target_action: 'promote' };
+    await this.start({ restore_command: 'false', ...target });
+  }
+
+  get #standbyDir(): string {
+    return `${this.#home.dataDir}-standby`;
+  }
+
+  /** For root, the server runs as another user, who must own its files. */
+  #giveToServer(): void {
+    const { user } = this.#home;
+    chmodSync(this.#standbyDir, 0o700);
+    if (user === undefined) return;
+    chownSync(this.#standbyDir, user.uid, user.gid);
+    for (const path of readdirSync(this.#standbyDir, { recursive: true, encoding: 'utf8' }))
+      chownSync(join(this.#standbyDir, path), user.uid, user.gid);
+  }
+
   async stop(): Promise<void> {
     await this.#end('SIGQUIT');
+    rmSync(this.#standbyDir, { recursive: true, force: true });
     rmSync(this.#home.dataDir, { recursive: true, force: true });
     rmSync(this.#folder, { recursive: true, force: true });
   }

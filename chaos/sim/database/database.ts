@@ -30,7 +30,7 @@ import {
 } from './session.ts';
 import { proposeView, type Server } from './statements.ts';
 import { createStore, type SessionRole, type StoreOptions } from './store.ts';
-import { keyOf, rowId, Tables } from './tables.ts';
+import { type Content, keyOf, rowId, Tables } from './tables.ts';
 import { Locks, Transaction } from './transactions.ts';
 
 export type { SessionRole } from './store.ts';
@@ -52,6 +52,7 @@ export class SimDatabase {
   /** Sessions of somebody else that hold a lock, by process: how to end them. */
   readonly #strangers = new Map<number, () => void>();
   #lastPid = 0;
+  #history = 1;
   readonly #mail = new Mailbox();
   /** Gates that are closed, and what waits at them. */
   readonly #gates = new Map<string, (() => void)[]>();
@@ -185,6 +186,19 @@ export class SimDatabase {
 
   restart(): void {
     this.#host = this.#listen();
+  }
+
+  /** All that is committed now, as a standby would have it that hears of nothing after this. */
+  snapshot(): Content {
+    return this.#tables.copy();
+  }
+
+  /** `crash`; then a standby takes over that has no more than `content`, with a history of its own. */
+  failOver(content: Content): void {
+    this.crash();
+    this.#history++;
+    this.#tables.restore(content);
+    this.restart();
   }
 
   /** A session of somebody else locks a row (a lane, a lease) until the function it returns is called. */
@@ -333,7 +347,9 @@ export class SimDatabase {
     };
     const backend = new Backend(env, ++this.#lastPid, { node, role, connection });
     this.#backends.set(backend.pid, backend);
-    connection.write(this.#mail.put({ pid: backend.pid } satisfies Welcome));
+    connection.write(
+      this.#mail.put({ pid: backend.pid, history: this.#history } satisfies Welcome),
+    );
     return backend;
   }
 

@@ -29,6 +29,7 @@ export interface Hello {
 /** The server's answer to it. */
 export interface Welcome {
   readonly pid: number;
+  readonly history: number;
 }
 
 /** The second part of a request that came in two. */
@@ -66,6 +67,8 @@ export class DatabaseSession {
   #welcomed: () => void = () => undefined;
   /** The server's process for this connection. */
   backendPid = 0;
+  /** Which server it is, and which history it has. */
+  history = 0;
   /** Resolves when the connection is over, for whatever reason. */
   readonly closed: Promise<void>;
 
@@ -166,6 +169,7 @@ export class DatabaseSession {
   #onFrame(frame: Welcome | Result): void {
     if ('id' in frame) return this.#onResult(frame);
     this.backendPid = frame.pid;
+    this.history = frame.history;
     this.#welcomed();
   }
 

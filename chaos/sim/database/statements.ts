@@ -164,12 +164,12 @@ export function settleComplaint(server: Server, settlement: Settlement): Stateme
 export function proposeView(server: Server, { view, removals }: ViewProposal): Statement<void> {
   const { tables } = server;
   return function* (transaction) {
-    if (view.epoch !== tables.newestEpoch + 1)
+    if (view.previous !== tables.newestEpoch || view.epoch <= view.previous)
       throw new StoreError('conflict', `the newest view is ${tables.newestEpoch}`);
-    // The unique index: whoever inserts the same epoch waits for the other's end.
-    yield { lock: `view ${view.epoch}` };
-    if (tables.newestEpoch >= view.epoch)
-      throw new StoreError('conflict', `view ${view.epoch} was decided by another proposal`);
+    // The unique index: whoever inserts a view after the same one waits for the other's end.
+    yield { lock: `view after ${view.previous}` };
+    if (tables.newestEpoch !== view.previous)
+      throw new StoreError('conflict', `what follows was decided by another proposal`);
     yield { workMs: server.workMs() };
 
     const removed = new Set(view.removed.map(keyOf));

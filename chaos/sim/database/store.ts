@@ -62,10 +62,26 @@ const RAISE_WAITS = 6;
 const PROPOSE_WAITS = 10;
 const LOAD_SESSIONS_MAX = 4;
 
-export function createStore(env: StoreEnv): Store {
-  const { server } = env;
+export function createStore(anyServer: StoreEnv): Store {
+  const { server } = anyServer;
+  /** The history that every session must find, as in `storage/postgres/session.ts`. */
+  let history: number | null = null;
+  const env: StoreEnv = {
+    ...anyServer,
+    async open(role) {
+      const session = await anyServer.open(role);
+      if (history === null || session.history === history) return session;
+      session.destroy();
+      throw new StoreError('replaced', `the database has another history, ${session.history}`);
+    },
+  };
   const loads = new SessionPool(env);
   return {
+    identify: () =>
+      once(anyServer, (session) => {
+        ({ history } = session);
+        return Promise.resolve();
+      }),
     prepare: () =>
       once(env, (session) =>
         session.read(reading(() => ({ clusterId: 'sim', serverVersion: '15.0' }))),

@@ -45,12 +45,40 @@ export function inOrder(a: RowKey, b: RowKey): number {
   return a.slot - b.slot || a.db - b.db || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 }
 
-export class Tables {
+/** Everything that is committed. */
+export interface Content {
+  readonly lanes: ReadonlyMap<string, LaneRow>;
+  readonly leases: ReadonlyMap<string, LeaseRow>;
+  readonly views: readonly View[];
+  readonly rows: ReadonlyMap<string, Row>;
+  readonly floors: ReadonlyMap<string, Version>;
+}
+
+function refill<K, V>(map: Map<K, V>, from: ReadonlyMap<K, V>): void {
+  map.clear();
+  for (const [key, value] of from) map.set(key, value);
+}
+
+export class Tables implements Content {
   readonly lanes = new Map<string, LaneRow>();
   readonly leases = new Map<string, LeaseRow>();
   readonly views: View[] = [];
   readonly rows = new Map<string, Row>();
   readonly floors = new Map<string, Version>();
+
+  copy(): Content {
+    const { lanes, leases, views, rows, floors } = this;
+    return structuredClone({ lanes, leases, views, rows, floors });
+  }
+
+  restore(content: Content): void {
+    const { lanes, leases, views, rows, floors } = structuredClone(content);
+    refill(this.lanes, lanes);
+    refill(this.leases, leases);
+    refill(this.rows, rows);
+    refill(this.floors, floors);
+    this.views.splice(0, this.views.length, ...views);
+  }
 
   get newestEpoch(): number {
     return this.views.at(-1)?.epoch ?? 0;

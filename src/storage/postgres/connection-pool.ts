@@ -91,7 +91,10 @@ export class ConnectionPool {
 
   async #take(): Promise<Session> {
     for (let session = this.#idle.pop(); session !== undefined; session = this.#idle.pop()) {
-      if (!session.lost) return session;
+      if (session.lost) continue;
+      if (session.history === this.#context.history) return session;
+      // Of the server that was there before.
+      session.destroy();
     }
     return openSession(this.#context, this.#role, this.#settings);
   }

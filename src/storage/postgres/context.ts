@@ -29,6 +29,8 @@ export interface StoreContext {
   readonly options: PostgresStoreOptions;
   /** Set by `prepare`; every later session must find it again. */
   clusterId: string | null;
+  /** Set by `identify`; the same. */
+  history: string | null;
 }
 
 /** How much longer than the server's own limit an answer is waited for. */
@@ -63,6 +65,7 @@ export function openSession(
     pipeline: false,
     set: {},
     clusterId: context.clusterId,
+    history: context.history,
     timers,
     logger,
     ...overrides,

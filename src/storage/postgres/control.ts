@@ -14,7 +14,7 @@ import {
 /** A proposal waits for a batch of every lane, and for another proposal that may wait for the same. */
 const PROPOSE_WAITS = 10;
 
-type ViewContent = Omit<View, 'epoch' | 'id'>;
+type ViewContent = Omit<View, 'epoch' | 'previous' | 'id'>;
 
 export async function openControl(context: StoreContext): Promise<ControlSession> {
   return new Control(context, await openSession(context, 'control', { statementTimeoutMs: 0 }));
@@ -32,7 +32,7 @@ class Control implements ControlSession {
   async viewsAfter(epoch: number): Promise<View[]> {
     const rows = await this.#session.read(
       {
-        text: 'SELECT epoch, id, content FROM ringfence.view WHERE epoch > $1 ORDER BY epoch',
+        text: 'SELECT epoch, previous, id, content FROM ringfence.view WHERE epoch > $1 ORDER BY epoch',
         values: [epoch],
       },
       this.#context.options.statementTimeoutMs,
@@ -43,23 +43,24 @@ class Control implements ControlSession {
   async history(limit: number): Promise<{ view: View; createdAtMs: number }[]> {
     const rows = await this.#session.read(
       {
-        text: `SELECT epoch, id, content, floor(extract(epoch FROM created_at) * 1000)
+        text: `SELECT epoch, previous, id, content, floor(extract(epoch FROM created_at) * 1000)
           FROM ringfence.view ORDER BY epoch DESC LIMIT $1`,
         values: [limit],
       },
       this.#context.options.statementTimeoutMs,
     );
-    return rows.map((row) => ({ view: viewOf(row), createdAtMs: Number(row[3]) }));
+    return rows.map((row) => ({ view: viewOf(row), createdAtMs: Number(row[4]) }));
   }
 
   async propose({ view, removals }: ViewProposal): Promise<void> {
-    const { epoch, id, ...content } = view;
+    const { epoch, previous, id, ...content } = view;
     const members = writersOf(view);
     const call = this.#session.run(
       {
-        text: 'SELECT ringfence.propose_view($1, $2, $3, $4, $5, $6, $7, $8)',
+        text: 'SELECT ringfence.propose_view($1, $2, $3, $4, $5, $6, $7, $8, $9)',
         values: [
           epoch,
+          previous,
           id,
           JSON.stringify(content),
           textLiteral(members.map((member) => member.node)),
@@ -93,9 +94,9 @@ class Control implements ControlSession {
   }
 }
 
-function viewOf([epoch, id, content]: readonly (string | null)[]): View {
+function viewOf([epoch, previous, id, content]: readonly (string | null)[]): View {
   const lists = JSON.parse(content ?? '') as ViewContent;
-  return { epoch: Number(epoch), id: id ?? '', ...lists };
+  return { epoch: Number(epoch), previous: Number(previous), id: id ?? '', ...lists };
 }
 
 /** Everyone who takes part in this view: the settled ones that are left, those to come, those who leave. */

@@ -6,6 +6,7 @@ import { openLane } from './lane.ts';
 import { openLease } from './lease.ts';
 import { PostgresLoadPool } from './load-pool.ts';
 import { prepare } from './prepare.ts';
+import { historyOf } from './session.ts';
 import type { LoadPool, Member, Store } from './store.ts';
 import { sweep } from './sweep.ts';
 
@@ -13,7 +14,7 @@ export type { PostgresStoreOptions } from './context.ts';
 
 /** Connects to nothing yet: `prepare` comes first, the rest opens what it needs. */
 export function createPostgresStore(options: PostgresStoreOptions): Store {
-  const context: StoreContext = { options, clusterId: null };
+  const context: StoreContext = { options, clusterId: null, history: null };
   const loads = new PostgresLoadPool(context);
   const sweeps = new ConnectionPool(context, 'sweep', 1, {
     set: BY_INDEX,
@@ -25,6 +26,7 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
       context.clusterId = prepared.clusterId;
       return prepared;
     },
+    identify: () => identify(context),
     register: (member) => register(context, member),
     openLane: (self) => openLane(context, self),
     openLease: (self) => openLease(context, self),
@@ -35,6 +37,19 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
       await Promise.all([loads.close(), sweeps.close()]);
     },
   };
+}
+
+async function identify(context: StoreContext): Promise<void> {
+  const session = await openSession(context, 'identify', { history: null });
+  try {
+    const history = await historyOf(session);
+    if (history === null && context.history === null) {
+      context.options.logger.warn({}, 'this database does not say which history it has');
+    }
+    context.history = history;
+  } finally {
+    await session.close();
+  }
 }
 
 async function register(context: StoreContext, member: Member): Promise<void> {

@@ -61,6 +61,7 @@ async function setUp(context: StoreContext): Promise<Prepared> {
 function openForSetUp(context: StoreContext, database?: string): Promise<Session> {
   return openSession(context, 'setup', {
     clusterId: null,
+    history: null,
     statementTimeoutMs: 0,
     answerTimeoutMs: MIGRATION_MS_MAX,
     ...(database === undefined ? {} : { database }),

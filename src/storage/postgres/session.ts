@@ -51,6 +51,8 @@ export interface SessionSettings {
   readonly set: Readonly<Record<string, string>>;
   /** What `meta` must say; null: not checked (before the schema is there). */
   readonly clusterId: string | null;
+  /** What `historyOf` must say; null: not checked. */
+  readonly history: string | null;
   readonly timers: Timers;
   readonly logger: Logger;
 }
@@ -145,6 +147,11 @@ export class Session {
   /** Resolves when the connection is over, for whatever reason. */
   get ended(): Promise<void> {
     return this.#ended;
+  }
+
+  /** The server's history that this session was opened to; null: not checked. */
+  get history(): string | null {
+    return this.#settings.history;
   }
 
   get lost(): boolean {
@@ -267,7 +274,7 @@ export class Session {
   }
 
   async #setUp(): Promise<void> {
-    const { set, statementTimeoutMs, clusterId } = this.#settings;
+    const { set, statementTimeoutMs, clusterId, history } = this.#settings;
     const wanted = { ...SETTINGS, ...set, statement_timeout: String(statementTimeoutMs) };
     const names = Object.keys(wanted);
     const [row] = await this.read({
@@ -276,6 +283,7 @@ export class Session {
           set_config('synchronous_commit', CASE current_setting('synchronous_commit')
             WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
           ${clusterId === null ? 'NULL' : CLUSTER_ID_QUERY},
+          ${history === null ? 'NULL' : HISTORY_QUERY},
           (SELECT count(set_config(s.name, s.value, false))
             FROM unnest($1::text[], $2::text[]) AS s(name, value))`,
       values: [textLiteral(names), textLiteral(Object.values(wanted))],
@@ -286,7 +294,32 @@ export class Session {
     if (clusterId !== null && row[3] !== clusterId) {
       throw new StoreError('unavailable', 'this is another database than the one at start-up');
     }
+    if (history !== null && row[4] !== history) {
+      throw new StoreError(
+        'replaced',
+        `the database failed over or was restored: its history is ${row[4]}, it was ${history}`,
+      );
+    }
     this.#backendPid = Number(row[1]);
+  }
+}
+
+/**
+ * System identifier and timeline: they change when another server takes over, and when this one is
+ * restored. The timeline is that of the log being written; the control file may be one checkpoint behind.
+ */
+const HISTORY_QUERY = `(SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE
+  c.system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END
+  FROM pg_control_system() AS c)`;
+
+/** What tells the server and its history from others; null: this server does not say it. */
+export async function historyOf(session: Session): Promise<string | null> {
+  try {
+    const [row] = await session.read({ text: `SELECT ${HISTORY_QUERY}` });
+    return row?.[0] ?? null;
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'rejected') return null;
+    throw error;
   }
 }
 

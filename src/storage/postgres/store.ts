@@ -80,6 +80,11 @@ export interface Member extends NodeRef {
 /** The agreed list of members. See docs/ARCHITECTURE.md, "Views". */
 export interface View {
   readonly epoch: number;
+  /**
+   * The epoch of the view that this one follows; 0: it is the first. They differ by more than one when
+   * the database has lost views: nothing of what follows may be taken for something that was lost.
+   */
+  readonly previous: number;
   /** Random; tells this view from another one of the same epoch in a database that lost history. */
   readonly id: string;
   /** N of the settled list: how many nodes hold each slot. */
@@ -123,7 +128,7 @@ export interface Renewal {
   readonly nowMs: number;
 }
 
-/** A proposal for the view after `view.epoch - 1`. */
+/** A proposal for the view after `view.previous`. */
 export interface ViewProposal {
   readonly view: View;
   /**
@@ -149,6 +154,11 @@ export type StoreErrorKind =
   | 'unavailable'
   /** Start-up only: no waiting makes this database fit (too old, another encoding, no rights, ...). */
   | 'unusable'
+  /**
+   * The server is another one, or has another history, than `identify` has seen: not done. What memory has
+   * from the table may not be in the table any more.
+   */
+  | 'replaced'
   /** This incarnation, generation or epoch may not write any more: not done. */
   | 'fenced'
   /** The batch before this one did not commit: not done. */
@@ -255,6 +265,12 @@ export interface LoadPool {
 export interface Store {
   /** To be called first. Checks the server (version, encoding, settings), creates or migrates the schema; safe when several nodes do it at once. */
   prepare(): Promise<{ clusterId: string; serverVersion: string }>;
+  /**
+   * Takes the server's identity (system identifier and timeline) as the one that all later sessions must
+   * find again; others are refused as 'replaced'. To be called before a life of the node begins, when
+   * it remembers nothing. Also refuses another cluster's database, as 'unavailable'.
+   */
+  identify(): Promise<void>;
   /**
    * Registers this incarnation: its lease row, and its lane row without an epoch. May be repeated when
    * its outcome is unknown; 'fenced' for an incarnation that was removed.

@@ -261,7 +261,7 @@ describe('lanes and views', () => {
     const b = memberOf('b');
     await proposal.query('BEGIN');
     await proposal.query(
-      `SELECT ringfence.propose_view(2, 'x', '{}', ARRAY['a'], ARRAY[$1], '{}', '{}', '{}')`,
+      `SELECT ringfence.propose_view(2, 1, 'x', '{}', ARRAY['a'], ARRAY[$1], '{}', '{}', '{}')`,
       [a.incarnation],
     );
     await store.register(b);
@@ -341,7 +341,7 @@ describe('renewal-in-flight', () => {
     await store.register(b);
     await removal.query('BEGIN');
     await removal.query(
-      `SELECT ringfence.propose_view(2, 'x', '{}', ARRAY['b'], ARRAY[$1], ARRAY['a'], ARRAY[$2], '{0}')`,
+      `SELECT ringfence.propose_view(2, 1, 'x', '{}', ARRAY['b'], ARRAY[$1], ARRAY['a'], ARRAY[$2], '{0}')`,
       [b.incarnation, a.incarnation],
     );
     const lease = await store.openLease(refOf(a));

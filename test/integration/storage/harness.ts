@@ -88,6 +88,7 @@ export function viewOf(epoch: number, members: readonly Member[], rest: Partial<
     id: random.id(),
     replicas: 3,
     settled: members,
+    previous: epoch - 1,
     removed: [],
     coming: members,
     comingReplicas: rest.replicas ?? 3,

@@ -93,6 +93,7 @@ it('every session is durable, whatever the database has as default', async () =>
     pipeline: false,
     set: {},
     clusterId: null,
+    history: null,
     timers: {
       after: () => ({ cancel: () => undefined }),
       every: () => ({ cancel: () => undefined }),

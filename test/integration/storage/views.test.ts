@@ -104,8 +104,8 @@ it('only the newest 1000 views are kept', async () => {
   await formView(store, [a]);
   await server.sql(
     url,
-    `INSERT INTO ringfence.view (epoch, id, content)
-     SELECT e, 'x', '{}' FROM generate_series(2, 1200) AS e`,
+    `INSERT INTO ringfence.view (epoch, previous, id, content)
+     SELECT e, e - 1, 'x', '{}' FROM generate_series(2, 1200) AS e`,
   );
   await withControl(store, (control) => control.propose({ view: viewOf(1201, [a]), removals: [] }));
   expect(await server.sql(url, 'SELECT min(epoch), max(epoch) FROM ringfence.view')).toEqual([

@@ -218,6 +218,67 @@ describe('the database', () => {
   });
 });
 
+describe('a standby that takes over from the database (other-database)', () => {
+  test('without the last commits: what memory had of them is dropped, and no version comes twice', async () => {
+    const { sim, key } = await threeNodes();
+    await sim.wait(sim.client('b').send('SET', key, 'kept'));
+    const standby = sim.database.snapshot();
+    await sim.wait(sim.client('b').send('SET', key, 'lost'));
+    const { epoch } = sim.node('a').cluster;
+    sim.database.failOver(standby);
+    await sim.until(() => sim.node('a').cluster.epoch > epoch, 5000, 'a view of the new server');
+    await sim.settle('a', 'b', 'c');
+    for (const name of ['a', 'b', 'c']) {
+      expect(sim.node(name).cluster.expulsions).toBe(1);
+      expect(await sim.wait(sim.client(name).send('GET', key))).toBe('$4 kept');
+    }
+    expect(await sim.wait(sim.client('c').send('SET', key, 'new'))).toBe('+OK');
+    expect(sim.database.valueOf(key)).toBe('new');
+  });
+
+  test('without the last views: the next one is above every epoch that a node has seen', async () => {
+    const { sim, key } = await threeNodes();
+    await sim.wait(sim.client('b').send('SET', key, 'kept'));
+    const standby = sim.database.snapshot();
+    sim.startNode('d');
+    await sim.settle('a', 'b', 'c', 'd');
+    await sim.wait(sim.client('d').send('SET', key, 'lost'));
+    const { epoch } = sim.node('a').cluster;
+    expect(epoch).toBeGreaterThan(standby.views.at(-1)!.epoch + 1);
+    sim.database.failOver(standby);
+    await sim.settle('a', 'b', 'c', 'd');
+    const fresh = sim.database.views.slice(standby.views.length);
+    expect(Math.min(...fresh.map((view) => view.epoch))).toBeGreaterThan(epoch);
+    for (const name of ['a', 'b', 'c', 'd'])
+      expect(await sim.wait(sim.client(name).send('GET', key))).toBe('$4 kept');
+  });
+
+  test('as long as a node has not noticed, it commits nothing and acknowledges nothing', async () => {
+    const { sim, key } = await threeNodes();
+    await sim.wait(sim.client('a').send('SET', key, 'kept'));
+    const standby = sim.database.snapshot();
+    sim.database.holdBatches('a');
+    const write = track(sim.client('a').send('SET', key, 'under way'));
+    await sim.until(() => sim.database.heldBatches > 0, 100, 'the batch is sent');
+    sim.database.failOver(standby);
+    await sim.settle('a', 'b', 'c');
+    await sim.until(() => write.done, 6000, 'the write ends');
+    expect(write.value).toMatch(/^-UNKNOWN/);
+    expect(sim.database.valueOf(key)).toBe('kept');
+  });
+
+  test('with nothing but an older table: views begin above what was seen, and the keys come from it', async () => {
+    const { sim, key } = await threeNodes();
+    const empty = sim.database.snapshot();
+    await sim.wait(sim.client('a').send('SET', key, 'lost'));
+    const { epoch } = sim.node('a').cluster;
+    sim.database.failOver({ ...empty, views: [], lanes: new Map(), leases: new Map() });
+    await sim.settle('a', 'b', 'c');
+    expect(sim.database.views[0]!.epoch).toBeGreaterThan(epoch);
+    expect(await sim.wait(sim.client('b').send('GET', key))).toBe('$-1');
+  });
+});
+
 describe('a node that joins', () => {
   test('while every node has batches in flight, lets no client see an error (join-fences-everyone)', async () => {
     const { sim } = await threeNodes();

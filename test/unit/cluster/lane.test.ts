@@ -80,6 +80,7 @@ interface Fixture {
   readonly outcomes: Map<number, string[]>;
   readonly done: number[];
   fenced: number;
+  replaced: string[];
   epoch: number;
   /** Operations that are about to enter. */
   confirming: number;
@@ -105,6 +106,7 @@ function setUp(
     outcomes,
     done,
     fenced: 0,
+    replaced: [],
     epoch: 1,
     confirming: 0,
     lane: new Lane({
@@ -122,6 +124,7 @@ function setUp(
       onRejected: (op, reason) => note(op, 'rejected', { kind: 'failed', reason }),
       confirming: () => fixture.confirming,
       onFenced: () => fixture.fenced++,
+      onReplaced: (reason) => fixture.replaced.push(reason),
     }),
     enqueue: (key, value = 'v') => {
       const no = ++lastNo;
@@ -288,6 +291,23 @@ describe('the lane', () => {
     enqueue('k');
     await settle(100);
     expect([outcomes.get(1), outcomes.get(2)]).toEqual([['void'], ['done']]);
+  });
+
+  test('says so when the database has lost what it had committed, and sends nothing more', async () => {
+    const fixture = setUp();
+    const { lane, model, enqueue, settle, outcomes } = fixture;
+    await lane.start();
+    for (const key of ['a', 'b']) {
+      enqueue(key);
+      await settle();
+    }
+    model.last = 1;
+    model.loseConnection();
+    await settle(100);
+    enqueue('c');
+    await settle(100);
+    expect(fixture.replaced).toEqual(['the database has lost batches that it had committed']);
+    expect(outcomes.get(3)).toEqual([]);
   });
 
   test('is not stopped by an answer of a connection that was given up', async () => {

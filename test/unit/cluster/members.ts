@@ -9,5 +9,13 @@ export function member(node: string, fields: Partial<Member> = {}): Member {
 /** A view whose lists are equal. */
 export function settledView(epoch: number, members: readonly Member[], replicas = 3): View {
   const lists = { settled: members, removed: [], coming: members, leaving: [] };
-  return { epoch, id: `view-${epoch}`, replicas, comingReplicas: replicas, ...lists, weights: {} };
+  return {
+    epoch,
+    previous: epoch - 1,
+    id: `view-${epoch}`,
+    replicas,
+    comingReplicas: replicas,
+    ...lists,
+    weights: {},
+  };
 }

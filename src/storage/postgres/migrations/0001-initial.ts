@@ -82,6 +82,8 @@ CREATE TABLE ringfence.lease (
 
 CREATE TABLE ringfence.view (
   epoch bigint PRIMARY KEY,
+  -- The epoch that it follows. Unique: of several proposals for what comes after a view, one wins.
+  previous bigint NOT NULL UNIQUE,
   id text NOT NULL,
   content jsonb NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now()
@@ -286,7 +288,7 @@ END
 $function$;
 
 CREATE FUNCTION ringfence.propose_view(
-  p_epoch bigint, p_id text, p_content jsonb,
+  p_epoch bigint, p_previous bigint, p_id text, p_content jsonb,
   member_nodes text[], member_incarnations text[],
   gone_nodes text[], gone_incarnations text[], gone_counters int8[]
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $function$
@@ -297,14 +299,15 @@ DECLARE
   seen record;
 BEGIN
   SELECT max(v.epoch) INTO newest FROM ringfence.view v;
-  IF coalesce(newest, 0) <> p_epoch - 1 THEN
-    RAISE EXCEPTION 'the newest view is %, not %', coalesce(newest, 0), p_epoch - 1
+  IF coalesce(newest, 0) <> p_previous OR p_epoch <= p_previous THEN
+    RAISE EXCEPTION 'the newest view is %, not %', coalesce(newest, 0), p_previous
       USING ERRCODE = 'RF006';
   END IF;
-  -- Waits for another proposal of this epoch that is under way; who loses has locked nothing. As rows
-  -- are only ever added above the newest one, the check above still holds once this has succeeded.
+  -- Waits for another proposal for the same place that is under way; who loses has locked nothing. As
+  -- rows are only ever added after the newest one, the check above still holds once this has succeeded.
   BEGIN
-    INSERT INTO ringfence.view (epoch, id, content) VALUES (p_epoch, p_id, p_content);
+    INSERT INTO ringfence.view (epoch, previous, id, content)
+      VALUES (p_epoch, p_previous, p_id, p_content);
   EXCEPTION WHEN unique_violation THEN
     RAISE EXCEPTION 'view % was decided by another proposal', p_epoch USING ERRCODE = 'RF006';
   END;
