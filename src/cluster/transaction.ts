@@ -180,6 +180,7 @@ export class Transactions {
     const { blind, writes } = task.prepared;
     const asked: Part[] = [];
     const lent: Lent[] = [];
+    const { clock } = this.#env.platform;
     try {
       const parts = this.#parts(places);
       for (const part of parts) {
@@ -187,12 +188,15 @@ export class Transactions {
         const keys = part.places.map(({ db, key }) => ({ db, key }));
         const request = { id, epoch, blind, writes, keys };
         for (const one of await this.#ask(part.member, request, task.deadlineMs)) lent.push(one);
-        if (this.#env.platform.clock.monotonicMs() > task.deadlineMs) throw heldTooLong();
+        if (clock.monotonicMs() >= task.deadlineMs) throw notHeldInTime();
         if (this.#env.epoch() !== epoch) throw new CallFailed('a new view came', false);
       }
       return { id, epoch, places, parts, lent };
     } catch (error) {
       for (const part of asked) this.#tell(part.member, Method.Release, { id }, epoch);
+      // Another try would come too late.
+      if (error instanceof CallFailed && clock.monotonicMs() >= task.deadlineMs)
+        throw notHeldInTime();
       throw this.#asRefusal(error);
     }
   }
@@ -218,7 +222,7 @@ export class Transactions {
     }
     return new Promise((resolve, reject) => {
       const leftMs = deadlineMs - platform.clock.monotonicMs();
-      const timer = platform.timers.after(leftMs, () => reject(heldTooLong()));
+      const timer = platform.timers.after(leftMs, () => reject(notHeldInTime()));
       const granted = holds.request(request, true).finally(() => timer.cancel());
       granted.then(resolve, reject);
     });
@@ -367,9 +371,6 @@ function unique(places: readonly KeyPlace[]): KeyPlace[] {
   return [...new Map(places.map((place) => [keyId(place.db, place.key), place])).values()];
 }
 
-function heldTooLong(): ReplyError {
-  return new ReplyError(
-    'NOTDONE',
-    'other commands held the keys for too long; nothing was changed',
-  );
+function notHeldInTime(): ReplyError {
+  return new ReplyError('NOTDONE', 'the keys could not be held in time; nothing was changed');
 }
