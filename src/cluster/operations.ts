@@ -548,6 +548,9 @@ export class Operations {
 
   /** This life of the node is over. */
   stop(): void {
+    // First: what ends here undecided is not settled, and a watermark over it would make the others keep
+    // as clean what the database may never get.
+    for (const stream of this.#streams.values()) stream.end();
     for (const op of [...this.#pending.values(), ...this.#undecided, ...this.#inactive])
       op.finish({ kind: 'unknown' });
     this.#inactive = [];

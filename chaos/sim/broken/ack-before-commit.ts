@@ -8,4 +8,5 @@ export const ackBeforeCommit: Mutation = {
     // Not before its effects are in memory: the client's next command may run right now.`,
   replacement: `    this.operations.launch(op, slots, [], true);
     task.onReply(reply, '');`,
+  seedsMax: 6,
 };

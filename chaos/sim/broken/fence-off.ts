@@ -6,4 +6,5 @@ export const fenceOff: Mutation = {
   file: 'chaos/sim/database/statements.ts',
   text: 'if (lane?.generation !== generation || lane.epoch !== batch.epoch)',
   replacement: 'if (lane === undefined)',
+  seedsMax: 8,
 };

@@ -6,4 +6,5 @@ export const leaseIgnored: Mutation = {
   file: 'src/cluster/lease.ts',
   text: 'if (now >= this.#untilMs) return false;',
   replacement: 'if (this.#untilMs > 0) return true;',
+  seedsMax: 24,
 };

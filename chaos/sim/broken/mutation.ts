@@ -15,6 +15,8 @@ export interface Mutation {
   /** Must occur in the file exactly once. */
   readonly text: string;
   readonly replacement: string;
+  /** Some seed from 1 to this one must fail; measured, with room for changes of the generator. */
+  readonly seedsMax: number;
 }
 
 /** Folders and files that a simulation runs on. */
@@ -40,7 +42,11 @@ export function buildBroken(root: string, mutation: Mutation): BrokenBuild {
   return { root: copy, remove };
 }
 
-function apply(root: string, { name, file, text, replacement }: Mutation): void {
+/** Breaks the sources below `root`. Throws when the text is not there exactly once. */
+export function apply(
+  root: string,
+  { name, file, text, replacement }: Omit<Mutation, 'seedsMax' | 'why'>,
+): void {
   const path = join(root, file);
   const parts = readFileSync(path, 'utf8').split(text);
   if (parts.length !== 2) {

@@ -111,6 +111,30 @@ test('a `none` write that was under way when its slot lost owners is not acknowl
   expect(await sim.wait(sim.client('c').send('GET', key))).toBe('$3 new');
 });
 
+describe('a life that ends', () => {
+  test('tells no replica that its undecided writes are settled', async () => {
+    const { sim, key } = await threeNodes();
+    sim.database.holdBatches('a');
+    void sim.client('a').send('SET', key, 'undecided');
+    await sim.until(() => sim.database.heldBatches > 0, 100, 'the batch is sent');
+    // A confirmation that comes while the life ends makes it look how far its watermarks may go.
+    sim.network.cutOneWay('c', 'a');
+    void sim.client('a').send('SET', sim.keyOn('a', 'other'), 'unconfirmed');
+    await sim.run(10);
+    // Not gently: as after an expulsion. The links stand until its lane has its answer.
+    void sim.node('a').life.stop(false);
+    await sim.run(5);
+    sim.network.heal('a', 'c');
+    await sim.run(100);
+    for (const name of ['b', 'c'])
+      expect(sim.node(name).life.keyspace.find(slotOf(key), 0, key)?.dirty).not.toBe(0);
+    sim.kill('a');
+    await sim.settle('b', 'c');
+    for (const name of ['b', 'c'])
+      expect(await sim.wait(sim.client(name).send('GET', key))).toBe('$-1');
+  });
+});
+
 describe('a paused node', () => {
   test('answers nothing from before its pause, and joins anew', async () => {
     const { sim, key } = await threeNodes();
