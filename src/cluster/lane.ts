@@ -24,6 +24,7 @@ import {
   StoreError,
 } from '../storage/postgres/store.ts';
 import { assert } from './assert.ts';
+import { Fifo } from './fifo.ts';
 import { keyId, type Op } from './op.ts';
 
 export interface LaneBounds {
@@ -80,8 +81,7 @@ export class Lane {
   #stopped = false;
   /** The last attempt to open failed: writes are refused before they run. */
   down = true;
-  #queue: Op[] = [];
-  #head = 0;
+  readonly #queue = new Fifo<Op>();
   #sent: Sent[] = [];
   #nextNumber = 1;
   /** The last batch that is known to be committed. */
@@ -118,7 +118,7 @@ export class Lane {
   }
 
   get length(): number {
-    return this.#queue.length - this.#head;
+    return this.#queue.length;
   }
 
   enqueue(op: Op): void {
@@ -128,9 +128,7 @@ export class Lane {
 
   /** A view was adopted: what was not sent is void now, what was sent when its answer is there. */
   adopt(): void {
-    const waiting = this.#queue.slice(this.#head);
-    this.#queue = [];
-    this.#head = 0;
+    const waiting = this.#queue.takeAll();
     this.#isolate = 0;
     this.#fenced = false;
     for (const op of waiting) this.#env.onVoid(op);
@@ -199,10 +197,9 @@ export class Lane {
     const ops: Op[] = [];
     let rows = 0;
     let bytes = 0;
-    while (this.#head < this.#queue.length) {
-      const op = this.#queue[this.#head]!;
+    for (let op = this.#queue.peek(); op !== null; op = this.#queue.peek()) {
       if (op.finished) {
-        this.#head++;
+        this.#queue.shift();
         continue;
       }
       rows += op.effects.length + op.foreign.length;
@@ -210,13 +207,9 @@ export class Lane {
       for (const effect of op.foreign) bytes += effect.value?.length ?? 0;
       if (ops.length > 0 && (rows > rowsMax || bytes > bytesMax || this.#isolate > 0)) break;
       ops.push(op);
-      this.#head++;
+      this.#queue.shift();
     }
     if (this.#isolate > 0) this.#isolate--;
-    if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
     return ops;
   }
 
@@ -308,8 +301,7 @@ export class Lane {
         else this.#env.onVoid(op);
       }
     }
-    this.#queue = again.concat(this.#queue.slice(this.#head));
-    this.#head = 0;
+    for (const op of again.concat(this.#queue.takeAll())) this.#queue.push(op);
   }
 
   /** The connection is over while batches were under way: their outcome is learned by opening anew. */

@@ -18,7 +18,7 @@ import type { Prepared } from './execute.ts';
 import type { Lane } from './lane.ts';
 import type { Loader } from './loader.ts';
 import { ChangeOp, type ChangeRequest, DONE, type Op, type OpOutcome, VOID } from './op.ts';
-import { OpTable } from './op-table.ts';
+import { Numbered } from './numbered.ts';
 import { OutStream } from './out-stream.ts';
 import type { Peers } from './peers.ts';
 import { type Replica, UNSETTLED } from './replica.ts';
@@ -48,7 +48,7 @@ export class Operations {
   succession!: Succession;
   /** Told of every change while a scan of the table runs: see `warm-up.ts`. */
   onChange: ((slot: number, db: number, key: string) => void) | null = null;
-  readonly #pending = new OpTable();
+  readonly #pending = new Numbered<Op>();
   /** Operations of earlier views that are in a batch whose fate is not known yet. */
   readonly #undecided = new Set<Op>();
   /** On all owners of this view, but the slots are not active yet. */
@@ -109,7 +109,7 @@ export class Operations {
     op.no = ++this.#lastOpNo;
     op.epoch = this.#env.epoch();
     op.persistent = toStore && goesToStore(op);
-    this.#pending.add(op);
+    this.#pending.add(op.no, op);
     for (const effect of op.effects) op.entries.push(this.#apply(op, effect, toStore));
     if (slots === null) this.#follow(op, op.effects[0]!.slot, false);
     else this.#order(op, slots);

@@ -10,6 +10,7 @@ import type { Entry } from '../storage/memory/entry.ts';
 import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { NodeRef } from '../storage/postgres/store.ts';
 import { assert } from './assert.ts';
+import { Fifo } from './fifo.ts';
 import { decodeEffects, type OwnerEffect } from './effects.ts';
 import type { FrameStream } from './link.ts';
 import type { SlotTable } from './slots.ts';
@@ -35,8 +36,7 @@ interface Mark extends Place {
 /** What has come from one primary in the present view. */
 class InStream {
   lastSeq = 0;
-  marks: Mark[] = [];
-  head = 0;
+  readonly marks = new Fifo<Mark>();
   ackScheduled = false;
 }
 
@@ -91,8 +91,10 @@ export class Replica {
     const state = this.#stream(from);
     const watermark = frame.u53();
     const { keyspace } = this.#env;
-    while (state.head < state.marks.length && state.marks[state.head]!.seq <= watermark) {
-      const { seq, slot, db, key, entry, held } = state.marks[state.head++]!;
+    for (let mark = state.marks.peek(); mark !== null && mark.seq <= watermark; ) {
+      const { seq, slot, db, key, entry, held } = mark;
+      state.marks.shift();
+      mark = state.marks.peek();
       if (held) this.#heldKeys--;
       if (entry.dirty !== seq) continue;
       entry.dirty = 0;
@@ -100,10 +102,6 @@ export class Replica {
       // dropped, and another stand in its place.)
       const isMarker = entry.value === null && entry.expiresAtMs === 0;
       if (isMarker && keyspace.find(slot, db, key) === entry) keyspace.remove(slot, db, key);
-    }
-    if (state.head > 512 && state.head * 2 > state.marks.length) {
-      state.marks = state.marks.slice(state.head);
-      state.head = 0;
     }
   }
 
@@ -113,8 +111,7 @@ export class Replica {
    */
   adopt(): void {
     for (const state of this.#streams.values()) {
-      for (let i = state.head; i < state.marks.length; i++)
-        this.unsettle(state.marks[i]!, state.marks[i]!.seq);
+      for (const mark of state.marks.takeAll()) this.unsettle(mark, mark.seq);
     }
     this.#streams.clear();
     this.#begun.clear();

@@ -21,6 +21,7 @@ import { encodeError } from '../resp/reply.ts';
 import type { Engine } from './engine.ts';
 import { MANY_SLOTS, type Prepared } from './execute.ts';
 import type { Lease } from './lease.ts';
+import { Numbered } from './numbered.ts';
 import { keyId } from './op.ts';
 import type { Peer, Peers } from './peers.ts';
 import {
@@ -94,9 +95,37 @@ const PEER_CONGESTED = encodeError(
   new ReplyError('BUSY', 'too much is waiting for the primary of the key; nothing was changed'),
 );
 
+/**
+ * The chains of a client by slot. Most clients have one at a time, which costs no map; and a map is given
+ * up when it is empty, for the reason that `numbered.ts` gives.
+ */
+class Chains {
+  #only: Chain | null = null;
+  #more: Map<number, Chain> | null = null;
+
+  get(slot: number): Chain | undefined {
+    if (this.#only?.slot === slot) return this.#only;
+    return this.#more?.get(slot);
+  }
+
+  add(chain: Chain): void {
+    if (this.#only === null) this.#only = chain;
+    else (this.#more ??= new Map()).set(chain.slot, chain);
+  }
+
+  /** Does nothing when it is not this one that has its slot. */
+  remove(chain: Chain): void {
+    if (this.#only === chain) this.#only = null;
+    else if (this.#more !== null && this.#more.get(chain.slot) === chain) {
+      this.#more.delete(chain.slot);
+      if (this.#more.size === 0) this.#more = null;
+    }
+  }
+}
+
 /** One client connection: what of it is open, by slot. */
 export class Order {
-  readonly chains = new Map<number, Chain>();
+  readonly chains = new Chains();
   /** Calls not yet answered, in chains or as `several`. */
   open = 0;
   /** A command over several slots is under way. */
@@ -121,6 +150,8 @@ class Routed extends Task {
   versions = '';
   /** Number of the run it was last sent in: an answer of an earlier one is not for this try. */
   run = 0;
+  /** Where it is among the calls in this node's engine; -1: it is not. */
+  place = -1;
 
   constructor(
     router: Router,
@@ -251,6 +282,7 @@ class Chain {
 }
 
 interface SentRun {
+  readonly run: number;
   readonly peer: Peer;
   readonly calls: readonly Routed[];
   left: number;
@@ -258,9 +290,9 @@ interface SentRun {
 
 export class Router {
   readonly #env: RouterEnv;
-  readonly #runs = new Map<number, SentRun>();
-  /** Calls in this node's engine. */
-  readonly #local = new Set<Routed>();
+  readonly #runs = new Numbered<SentRun>();
+  /** Calls in this node's engine, in no particular order. */
+  readonly #local: Routed[] = [];
   #lastRun = 0;
   #unsent: { chain: Chain; calls: Routed[]; peer: Peer }[] = [];
   #flushScheduled = false;
@@ -293,7 +325,10 @@ export class Router {
   #nothingBefore(order: Order, slot: number): boolean {
     if (order.open === 0) return true;
     return (
-      slot !== MANY_SLOTS && !order.several && order.queue.length === 0 && !order.chains.has(slot)
+      slot !== MANY_SLOTS &&
+      !order.several &&
+      order.queue.length === 0 &&
+      order.chains.get(slot) === undefined
     );
   }
 
@@ -336,7 +371,7 @@ export class Router {
     const running = order.chains.get(prepared.slot);
     if (running !== undefined) return running.add(routed);
     const chain = new Chain(this, order, prepared.slot);
-    order.chains.set(prepared.slot, chain);
+    order.chains.add(chain);
     chain.add(routed);
   }
 
@@ -370,7 +405,7 @@ export class Router {
   /** A call has its reply, or came back as not done. */
   onSettled(routed: Routed): void {
     const { chain } = routed;
-    this.#local.delete(routed);
+    this.#leaveEngine(routed);
     if (chain === null) return this.#onSeveralSettled(routed);
     if (routed.state === 'notDone') chain.broken = true;
     if (chain.broken) {
@@ -390,7 +425,7 @@ export class Router {
       if (chain.open[0]?.state !== 'replied' || !chain.release()) break;
     }
     const idle = chain.open.length === 0 && chain.waiting.length === 0;
-    if (idle && order.chains.get(chain.slot) === chain) order.chains.delete(chain.slot);
+    if (idle) order.chains.remove(chain);
     this.#next(order);
   }
 
@@ -471,8 +506,18 @@ export class Router {
   }
 
   #toEngine(routed: Routed): void {
-    this.#local.add(routed);
+    routed.place = this.#local.push(routed) - 1;
     this.#env.engine.submit(routed);
+  }
+
+  #leaveEngine(routed: Routed): void {
+    if (routed.place < 0) return;
+    const last = this.#local.pop()!;
+    if (last !== routed) {
+      this.#local[routed.place] = last;
+      last.place = routed.place;
+    }
+    routed.place = -1;
   }
 
   #sendAtTurnEnd(chain: Chain, calls: Routed[], peer: Peer): void {
@@ -496,7 +541,7 @@ export class Router {
       return;
     }
     const run = ++this.#lastRun;
-    this.#runs.set(run, { peer, calls, left: calls.length });
+    this.#runs.add(run, { run, peer, calls, left: calls.length });
     for (const call of calls) call.run = run;
     const leftMs = calls[0]!.deadlineMs - this.#env.platform.clock.monotonicMs();
     writeRun(peer.stream, run, calls, leftMs);
@@ -528,9 +573,9 @@ export class Router {
 
   #takeRunsTo(peer: Peer): Routed[] {
     const open: Routed[] = [];
-    for (const [id, { peer: to, calls }] of this.#runs) {
-      if (to !== peer) continue;
-      this.#runs.delete(id);
+    const lost = [...this.#runs.values()].filter((sent) => sent.peer === peer);
+    for (const { run, calls } of lost) {
+      this.#runs.delete(run);
       for (const call of calls) if (call.state === 'open') open.push(call);
     }
     return open;
@@ -599,7 +644,7 @@ export class Router {
 
   #sweep(): void {
     const now = this.#env.platform.clock.monotonicMs();
-    for (const call of this.#local) {
+    for (const call of [...this.#local]) {
       if (call.deadlineMs + LOCAL_GRACE_MS > now) continue;
       call.onReply(call.prepared.writes ? OVERDUE : NOT_DONE, '');
     }
