@@ -43,6 +43,8 @@ export interface Clocks {
 export interface Target {
   readonly name: string;
   readonly nodes: readonly NodeAddress[];
+  /** A node that is not started with the others, where there is one. */
+  readonly spare: NodeAddress | undefined;
   readonly network: Network;
   readonly disk: Disk;
   readonly clocks: Clocks;

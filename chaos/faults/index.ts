@@ -3,6 +3,7 @@ import type { Target } from '../target.ts';
 import { clockBack, clockForward } from './clock.ts';
 import type { Fault } from './fault.ts';
 import { legacyFailing, legacyGarbage, legacySlow } from './legacy.ts';
+import { join, plannedLeave, rollingRestart } from './membership.ts';
 import * as network from './network.ts';
 import * as postgres from './postgres.ts';
 import { killEverything, killNode, pauseLong, pauseShort, restartNode } from './processes.ts';
@@ -30,6 +31,9 @@ export const FAULTS: readonly Fault[] = [
   legacyGarbage,
   clockForward,
   clockBack,
+  rollingRestart,
+  join,
+  plannedLeave,
   killEverything,
 ];
 

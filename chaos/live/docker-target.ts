@@ -37,6 +37,7 @@ export class DockerTarget implements Target {
     port: 7000 + i,
     httpPort: 8080 + i,
   }));
+  readonly spare = undefined;
   readonly network = new Disturbances(
     (disturbance) => (this.#isolated(disturbance) === undefined ? CANNOT_CUT : undefined),
     (active) => this.#disconnect(active.flatMap((d) => this.#isolated(d) ?? [])),

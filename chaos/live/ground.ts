@@ -11,7 +11,8 @@ export interface Address {
 /** Ports from a first one: Redis protocol of the nodes +0, HTTP +20, links +40, and the rest from +60. */
 export const OFFSETS = { redis: 0, http: 20, link: 40, postgres: 60, legacy: 61, proxies: 62 };
 export const PORTS_TAKEN = 82;
-export const NODES_MAX = 20;
+/** One place of twenty is for the spare one. */
+export const NODES_MAX = 19;
 
 export interface Ground {
   /** For sentences: "cannot be done on ...". */

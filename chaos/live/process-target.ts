@@ -55,12 +55,14 @@ export interface ProcessTargetOptions {
 
 export class ProcessTarget implements Target {
   readonly name: string;
-  readonly nodes: readonly NodeAddress[] = [];
+  readonly nodes: readonly NodeAddress[];
+  readonly spare: NodeAddress;
   readonly network: Ground['network'];
   readonly clocks: Target['clocks'];
   readonly #options: ProcessTargetOptions;
   readonly #ground: Ground;
   readonly #dir = join(tmpdir(), `ringfence-chaos-${randomUUID()}`);
+  /** The spare one is the last. */
   readonly #names: readonly Host[];
   readonly #processes = new Map<Host, ManagedProcess>();
   #volume: SmallVolume | undefined;
@@ -71,8 +73,8 @@ export class ProcessTarget implements Target {
     this.#ground = options.ground;
     this.name = options.ground.name;
     this.network = options.ground.network;
-    this.#names = Array.from({ length: options.nodes }, (_, i) => `node-${i + 1}`);
-    this.nodes = this.#names.map((name, i) => {
+    this.#names = Array.from({ length: options.nodes + 1 }, (_, i) => `node-${i + 1}`);
+    const all = this.#names.map((name, i) => {
       // Addresses are known once the ground is open; names and ports are before.
       const ground = options.ground;
       return {
@@ -84,6 +86,8 @@ export class ProcessTarget implements Target {
         httpPort: options.portBase + OFFSETS.http + i,
       };
     });
+    this.nodes = all.slice(0, -1);
+    this.spare = all.at(-1)!;
     this.clocks = options.clocks === true ? new FakeClocks(this.#dir) : NO_CLOCKS;
   }
 
@@ -105,7 +109,7 @@ export class ProcessTarget implements Target {
     writeNodeConfigFile({ userFile: policies, target: configFile, legacyUrl });
     this.#addLegacy();
     for (const name of this.#names) this.#addNode(name, configFile);
-    await this.start(POSTGRES, LEGACY, ...this.#names);
+    await this.start(POSTGRES, LEGACY, ...this.nodes.map(({ name }) => name));
   }
 
   async down(): Promise<void> {

@@ -1,6 +1,12 @@
 /** A target that notes what was asked of it and breaks nothing. */
+import { FAULTS } from '../../../chaos/faults/index.ts';
 import type { Disturbance } from '../../../chaos/live/network.ts';
 import type { Target } from '../../../chaos/target.ts';
+
+const ASKS_NODES = ['rolling-restart', 'join', 'leave'];
+
+/** Faults that need nothing but the target itself; the others ask running nodes. */
+export const SIMPLE_FAULTS = FAULTS.filter(({ name }) => !ASKS_NODES.includes(name));
 
 export interface FakeTarget extends Target {
   /** Every request, in order: `kill node-1`, `start node-1`. */
@@ -37,6 +43,7 @@ export function fakeTarget(
       port: 1,
       httpPort: 1,
     })),
+    spare: undefined,
     network: {
       whyNot: () => cannot.network,
       async disturb(disturbance: Disturbance) {

@@ -1,10 +1,10 @@
 /** Which faults a run takes, on a target that only takes notes. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Fault } from '../../../../chaos/faults/fault.ts';
-import { FAULTS, faultsByName } from '../../../../chaos/faults/index.ts';
+import { faultsByName } from '../../../../chaos/faults/index.ts';
 import { runSchedule, type ScheduleOptions } from '../../../../chaos/live/schedule.ts';
 import { SeededRandom } from '../../../../chaos/sim/random.ts';
-import { fakeTarget } from '../fake-target.ts';
+import { fakeTarget, SIMPLE_FAULTS } from '../fake-target.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -26,7 +26,7 @@ async function run(options: Partial<ScheduleOptions>, seed = 1): Promise<Ran> {
   let settled = 0;
   const over = runSchedule({
     target,
-    faults: FAULTS,
+    faults: SIMPLE_FAULTS,
     mixed: false,
     ms: undefined,
     random: new SeededRandom(seed),
@@ -45,8 +45,8 @@ async function run(options: Partial<ScheduleOptions>, seed = 1): Promise<Ran> {
 
 test('without a time, every fault comes once, in order, and the cluster settles after each', async () => {
   const { spans, settled } = await run({});
-  expect(spans.map(({ name }) => name)).toEqual(FAULTS.map(({ name }) => name));
-  expect(settled).toBe(FAULTS.length + 1);
+  expect(spans.map(({ name }) => name)).toEqual(SIMPLE_FAULTS.map(({ name }) => name));
+  expect(settled).toBe(SIMPLE_FAULTS.length + 1);
 });
 
 test('mixed faults go on until the time is over, and the same seed draws the same ones', async () => {
@@ -72,7 +72,7 @@ test('two faults at a time never share a node, and nothing comes beside the end 
   const busy = new Set<string>();
   const clashes: string[] = [];
   let alone = 0;
-  const watched = FAULTS.map(
+  const watched = SIMPLE_FAULTS.map(
     (fault): Fault => ({
       ...fault,
       async inject(context) {
