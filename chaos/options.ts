@@ -68,7 +68,7 @@ Starts a cluster, lets clients work on it, breaks things, and checks what the cl
   --nodes N              3 to ${NODES_MAX}, with local processes and --netns (3)
   --port PORT            the first of ${PORTS_TAKEN} ports of the local processes (21000)
   --postgres-volume DIR  a folder on a small volume of your own, for disk-full without root
-  --help
+  --help                 this text
 
 Faults:
 ${faults.join('\n')}

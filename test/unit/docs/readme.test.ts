@@ -63,7 +63,7 @@ describe('commands in the documents', () => {
   });
 
   test('every flag of the chaos runs is in their help', () => {
-    const source = read('chaos/main.ts');
+    const source = read('chaos/options.ts');
     const flags = lines.flatMap(({ line }) => {
       const match = /^npm run chaos --( .*)$/.exec(line);
       return flagsOf(match?.[1] ?? '');
