@@ -18,6 +18,7 @@ import { SeededRandom } from '../sim/random.ts';
 import { POSTGRES, type Target, untilReady } from '../target.ts';
 import { beginMixture } from '../workloads/mixture.ts';
 import type { Step, Workload } from '../workloads/workload.ts';
+import { readLegacyKeys } from './legacy-reads.ts';
 import { readKeys } from './read-keys.ts';
 import { runSchedule } from './schedule.ts';
 import { fillStock, missingStock } from './stock.ts';
@@ -70,6 +71,8 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Judged
     nodes: String(target.nodes.length),
     target: target.name,
     seed: String(options.seed),
+    // Moments of the history count from here; logs of the processes have the time of day.
+    startedAt: new Date(performance.timeOrigin).toISOString(),
   };
   const history = new History(
     { title: options.mixed ? 'mixed faults' : 'one fault after the other', settings },
@@ -80,6 +83,7 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Judged
   await fillStock(target, stock);
   let stopping = false;
   const clients = runClients(options, history, () => stopping);
+  const legacy = readLegacyKeys(target, createNodeRandom(), () => stopping);
   try {
     await runSchedule({
       ...options,
@@ -102,6 +106,7 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Judged
   const verdicts = [
     verdict('stock-is-there', 'every key of the stock on every node', missing),
     verdict('no-node-ends-by-itself', 'all processes', deaths),
+    await legacy,
     ...judgeRun(history, workloads),
   ];
   return { history, verdicts };
