@@ -249,8 +249,20 @@ export class Gather {
     deadlineMs: number,
     here: () => Promise<T> | T,
   ): Promise<T> {
-    if (sameRef(owner, this.#env.self)) return here();
+    if (sameRef(owner, this.#env.self)) return this.#within(deadlineMs, here);
     return (await this.#env.rpc.call(this.#env.peers.get(owner), method, body, deadlineMs)) as T;
+  }
+
+  /** What is asked of this node itself may wait for holds, and these for the database: no longer than for others. */
+  #within<T>(deadlineMs: number, here: () => Promise<T> | T): Promise<T> {
+    const { clock, timers } = this.#env.platform;
+    return new Promise((resolve, reject) => {
+      const overdue = (): void => reject(new CallFailed('this node did not answer in time', true));
+      const timer = timers.after(Math.max(0, deadlineMs - clock.monotonicMs()), overdue);
+      // Also when it throws at once.
+      const answer = new Promise<T>((settle) => settle(here())).finally(() => timer.cancel());
+      answer.then(resolve, reject);
+    });
   }
 
   /** The next keys of all slots: from this node alone if its memory has them all, else from all primaries. */

@@ -215,15 +215,19 @@ export class Holds {
    * after a new view, which dropped the keys, it does nothing.
    */
   #apply({ id, epoch, effects }: ApplyRequest): void {
-    if (!this.#holds.has(id) || epoch !== this.#env.epoch()) return;
-    this.#env.engine.operations.begin({
+    const granted = this.#holds.get(id);
+    if (granted === undefined || epoch !== this.#env.epoch()) return;
+    const { operations, gates } = this.#env.engine;
+    this.#holds.delete(id);
+    operations.begin({
       effects,
       slots: [...new Set(effects.map(({ slot }) => slot))],
       deadlineMs: Number.POSITIVE_INFINITY,
       toStore: false,
-      settle: () => undefined,
+      // The marks end together with this: one watermark does for both.
+      settle: () => this.#unmark(granted),
     });
-    this.release(id);
+    gates.release(granted.hold);
   }
 
   /** Ends a hold, granted or not, whose leader has changed nothing. Said again, it does nothing. */
@@ -231,8 +235,12 @@ export class Holds {
     const granted = this.#holds.get(id);
     if (granted === undefined) return;
     this.#holds.delete(id);
-    if (granted.marks !== null) this.#env.engine.operations.finishHeld(granted.marks);
+    this.#unmark(granted);
     this.#env.engine.gates.release(granted.hold);
+  }
+
+  #unmark({ marks }: Granted): void {
+    if (marks !== null) this.#env.engine.operations.finishHeld(marks);
   }
 
   /**

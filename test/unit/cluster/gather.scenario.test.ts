@@ -124,6 +124,23 @@ describe('a primary that is gone', () => {
   });
 });
 
+describe('a transaction that does not end', () => {
+  test('leaves DBSIZE not done in its time, on every node', async () => {
+    const sim = await threeNodes({ requestTimeoutMs: 400 });
+    sim.database.holdBatches('a');
+    const keys = [sim.keyOn('a'), sim.keyOn('b')];
+    const mset = sim.client('a').send('MSET', keys[0]!, 'v', keys[1]!, 'v');
+    await sim.until(() => sim.database.heldBatches > 0, 100, 'its batch is under way');
+    const counts = NAMES.map((name) => sim.node(name).cluster.dbsize(0));
+    for (const outcome of await sim.wait(Promise.allSettled(counts), 1000)) {
+      expect(outcome).toMatchObject({ reason: { code: 'NOTDONE' } });
+    }
+    sim.database.releaseBatches('a');
+    await sim.wait(mset);
+    expect(await sim.wait(sim.node('b').cluster.dbsize(0))).toBe(2);
+  });
+});
+
 describe('FLUSHALL', () => {
   test('without any database changes nothing, and says so', async () => {
     const sim = await threeNodes();
