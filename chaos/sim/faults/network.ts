@@ -87,11 +87,18 @@ const breaks: SimFault = {
       const noticed = random.chance(0.6);
       ground.say(`break ${a}-${b}${noticed ? '' : `, unnoticed by ${b}`}`);
       if (noticed) ground.sim.network.break(a, b);
-      else ground.sim.network.breakUnnoticed(a, b);
+      else breakUnnoticed(ground, a, b);
       await ground.sleep(random.between(0, 800));
     }
   },
 };
+
+/** A client may wait for an answer that was on its way when the connection broke: nobody can send it. */
+function breakUnnoticed(ground: Ground, here: string, there: string): void {
+  for (const name of [here, there]) ground.disturb(name);
+  ground.sim.network.breakUnnoticed(here, there);
+  for (const name of [here, there]) ground.calm(name);
+}
 
 const delays: SimFault = {
   name: 'delays',
