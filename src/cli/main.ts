@@ -3,6 +3,7 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { clientCommand } from './client/client-command.ts';
+import { clusterCommand } from './admin/cluster-command.ts';
 import { doctorCommand } from './doctor/doctor-command.ts';
 import { UsageError } from './flags.ts';
 import { legacyCommand } from './legacy-command.ts';
@@ -17,6 +18,7 @@ const COMMANDS: readonly CliCommand[] = [
   upCommand,
   nodeCommand,
   clientCommand,
+  clusterCommand,
   doctorCommand,
   legacyCommand,
   ...toolCommands(),

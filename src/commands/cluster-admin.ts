@@ -14,8 +14,8 @@ import type { ClusterPort, NodeInfo } from './ports.ts';
 const ADMIN: readonly CommandFlag[] = ['admin', 'noscript', 'stale'];
 const STALE: readonly CommandFlag[] = ['stale'];
 
-export const REPLICAS_MAX = 16;
-export const TOKENS_MAX = 4096;
+const REPLICAS_MAX = 16;
+const TOKENS_MAX = 4096;
 const VIEWS_DEFAULT = 10;
 const VIEWS_MAX = 1000;
 

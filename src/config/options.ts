@@ -167,14 +167,14 @@ export const OPTIONS = {
     group: 'Cluster',
     type: integer({ min: 1, max: 4096 }),
     default: 128,
-    help: 'Points of this node on the ring: its weight against the other nodes.',
+    help: 'Points of this node on the ring: its weight against the other nodes, unless ringfence cluster weight has set one.',
   }),
   replicas: startup({
     name: 'replicas',
     group: 'Cluster',
     type: integer({ min: 1, max: 16 }),
     default: 3,
-    help: 'Nodes that hold each key in memory, the primary included. The node that founds the cluster decides.',
+    help: 'Nodes that hold each key in memory, the primary included, of a cluster that is founded. Later: ringfence cluster replicas.',
   }),
   leaseMs: startup({
     name: 'lease-ms',

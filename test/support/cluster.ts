@@ -32,6 +32,8 @@ export interface ClusterOptions {
   readonly store: string;
   /** How many; 3 unless said. */
   readonly nodes?: number;
+  /** How many of them are started at once; all, unless said. The others wait for `start`. */
+  readonly started?: number;
   /** More flags for every node, without dashes: `{ 'lease-ms': '600' }`. */
   readonly flags?: Readonly<Record<string, string>>;
   /** `policies` of the configuration file. */
@@ -78,8 +80,9 @@ export async function startCluster(options: ClusterOptions): Promise<TestCluster
   );
   const cluster = new Cluster(nodes, folder);
   try {
-    for (const node of nodes) node.spawn();
-    await Promise.all(nodes.map((node) => node.untilReady()));
+    const started = nodes.slice(0, options.started ?? count);
+    for (const node of started) node.spawn();
+    await Promise.all(started.map((node) => node.untilReady()));
   } catch (error) {
     await cluster.stop();
     throw error;

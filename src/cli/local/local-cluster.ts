@@ -3,12 +3,14 @@
  * Order: PostgreSQL and the legacy API, then the nodes; the other way round at the end.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Admin } from '../admin/admin.ts';
 import { EXTENSION, PlainError, programArguments, version } from '../program.ts';
 import { httpProblem } from './http-probe.ts';
 import { writeNodeConfigFile } from './node-config-file.ts';
+import { RequestWatch, type UpRequest } from './requests.ts';
 import { type FlexiblePort, type NodePlan, planNodes, type UpPlan } from './plan.ts';
 import { freeBlock, isFree } from './ports.ts';
 import {
@@ -43,6 +45,10 @@ export class LocalCluster {
   /** In the order of starting. */
   readonly #running: Supervised[] = [];
   #stopping: Promise<void> | undefined;
+  /** The nodes, and what more of them need. */
+  readonly #nodes: { plan: NodePlan; child: Supervised }[] = [];
+  #surroundings = { store: '', configFile: '', httpPort: 0 };
+  #requests: RequestWatch | undefined;
   #locked = false;
 
   /** `nodeProgram`: arguments for `process.execPath` that run a node; a test puts in its own. */
@@ -84,8 +90,11 @@ export class LocalCluster {
     }
     const configFile = join(plan.dir, 'node.config.json');
     writeNodeConfigFile({ userFile: plan.configFile, target: configFile, legacyUrl });
-    const started = nodes.map((node) => this.#startNode(node, { store, configFile }));
+    this.#surroundings = { store, configFile, httpPort: ports.http };
+    const started = nodes.map((node) => this.#startNode(node));
     await Promise.all(started.map((node, i) => this.#untilReady(node, nodes[i])));
+    await this.#applyReplicas(nodes[0]);
+    this.#requests = new RequestWatch(plan.dir, (request) => this.#onRequest(request));
     this.#describe(nodes, { store, legacyUrl });
   }
 
@@ -103,6 +112,7 @@ export class LocalCluster {
   }
 
   async #stopAll(): Promise<void> {
+    this.#requests?.stop();
     const [first, rest] = [
       this.#running.filter(({ name }) => name.startsWith('node-')),
       this.#running.filter(({ name }) => !name.startsWith('node-')),
@@ -131,7 +141,9 @@ export class LocalCluster {
 
   /** Nodes and legacy API of an `up` that was killed end by themselves; this waits, then insists. */
   async #endOrphans(): Promise<void> {
-    const names = Array.from({ length: this.#plan.nodes }, (_, i) => `node-${i + 1}`);
+    // Also of nodes that this run does not have: it may be smaller, or the other one had grown.
+    const files = readdirSync(this.#plan.dir).filter((file) => /^node-\d+\.pid$/.test(file));
+    const names = files.map((file) => file.slice(0, -'.pid'.length));
     for (const name of [...names, 'legacy']) {
       const file = join(this.#plan.dir, `${name}.pid`);
       const pid = liveProcess(file, /ringfence (node|legacy)/);
@@ -233,12 +245,10 @@ export class LocalCluster {
     return `http://127.0.0.1:${port}/legacy/data/{key}`;
   }
 
-  #startNode(
-    node: NodePlan,
-    { store, configFile }: { store: string; configFile: string },
-  ): Supervised {
+  #startNode(node: NodePlan): Supervised {
+    const { store, configFile } = this.#surroundings;
     // What the user passed on comes before ours, so that ports and names stay as planned.
-    return this.#superviseOwn(node.name, [
+    const child = this.#superviseOwn(node.name, [
       ...this.#nodeProgram,
       ...['--config', configFile, '--profile', 'local', '--replicas', String(this.#plan.replicas)],
       ...this.#plan.nodeFlags,
@@ -252,6 +262,58 @@ export class LocalCluster {
       ],
       ...['--http-port', String(node.httpPort), '--store', store],
     ]);
+    this.#nodes.push({ plan: node, child });
+    return child;
+  }
+
+  // -- while it runs ------------------------------------------------------------------------------
+
+  /** `ringfence cluster add` and `remove`, run elsewhere on this machine. */
+  #onRequest(request: UpRequest): Promise<NodePlan | undefined> {
+    return request.kind === 'add' ? this.#add() : this.#remove(request);
+  }
+
+  async #add(): Promise<NodePlan> {
+    const numbers = this.#nodes.map(({ plan }) => Number(plan.name.slice('node-'.length)));
+    const at = Math.max(0, ...numbers);
+    const plan: NodePlan = {
+      name: `node-${at + 1}`,
+      port: this.#plan.port + at,
+      linkPort: this.#plan.linkPort + at,
+      httpPort: this.#surroundings.httpPort + at,
+    };
+    for (const port of [plan.port, plan.linkPort, plan.httpPort])
+      if (!(await isFree(port)))
+        throw new PlainError(`port ${port} is taken, ${plan.name} needs it`);
+    await this.#untilReady(this.#startNode(plan), plan);
+    this.#say(`${plan.name} was added: redis://127.0.0.1:${plan.port}`);
+    return plan;
+  }
+
+  async #remove({ node, port }: { node: string; port: number }): Promise<NodePlan | undefined> {
+    const at = this.#nodes.findIndex(({ plan }) => plan.name === node && plan.port === port);
+    const [found] = at < 0 ? [] : this.#nodes.splice(at, 1);
+    if (found === undefined) return undefined;
+    await found.child.stop();
+    this.#running.splice(this.#running.indexOf(found.child), 1);
+    this.#say(`${node} was removed`);
+    return found.plan;
+  }
+
+  /**
+   * A cluster that was there before keeps its number of replicas, which is in the database; one that was
+   * asked for with a flag is brought about.
+   */
+  async #applyReplicas(node: NodePlan | undefined): Promise<void> {
+    const { replicas, replicasGiven } = this.#plan;
+    if (node === undefined || !replicasGiven) return;
+    const admin = await Admin.open({ host: '127.0.0.1', port: node.port }, undefined);
+    try {
+      if ((await admin.status()).wantedReplicas !== replicas)
+        await admin.send('CLUSTER', 'SET-REPLICAS', String(replicas));
+    } finally {
+      admin.close();
+    }
   }
 
   async #untilReady(child: Supervised, node: NodePlan | undefined): Promise<void> {

@@ -46,6 +46,8 @@ export interface UpPlan {
   readonly fresh: boolean;
   readonly restart: boolean;
   readonly replicas: number;
+  /** It was asked for: a cluster that has another number is changed. */
+  readonly replicasGiven: boolean;
   readonly nodes: number;
   readonly port: number;
   readonly linkPort: number;
@@ -88,6 +90,7 @@ export function planUp(
     fresh: flags.values.has('fresh'),
     restart: !flags.values.has('no-restart'),
     replicas: integerFlag(flags, 'replicas', { min: 1, max: 16, fallback: 3 }),
+    replicasGiven: flags.values.has('replicas'),
     nodes,
     port,
     linkPort,
