@@ -16,8 +16,8 @@ type Impossible<State> = Extract<Result<State>, { kind: 'impossible' }>;
 /** Operations before the impossible one that a story reaches back, when there is a quiescent moment. */
 const WINDOW_MIN = 10;
 const WINDOW_MAX = 60;
-/** Of one of the searches that make the story smaller. */
-const CONFIGURATIONS_MAX = 20_000;
+/** Of one of the searches that make the story smaller; one that needs more is no gain. */
+const CONFIGURATIONS_MAX = 1000;
 const STATES_SHOWN = 4;
 const UNKNOWN_SHOWN = 6;
 const ORIGINS_SHOWN = 4;

@@ -1,10 +1,12 @@
 /** Judges the operations on one object, and explains what no order explains. */
 import type { Operation } from '../../history.ts';
 import { explain } from './explain.ts';
-import { keyspaceModel, shownKeys } from './keyspace-model.ts';
+import { growingModel, keyspaceModel, shownKeys } from './keyspace-model.ts';
 import type { Model } from './model.ts';
 import type { Judged } from './objects.ts';
-import { type Optional, type Problem, type Required, search } from './search.ts';
+import { type Optional, type Problem, type Required, type Result, search } from './search.ts';
+
+const EXPLANATION_CONFIGURATIONS_MAX = 5000;
 
 export interface Judgement {
   readonly status: 'holds' | 'broken' | 'undecided';
@@ -24,13 +26,8 @@ export interface ObjectProblem extends Problem {
 export function judge({ keys, operations }: Judged, configurationsMax: number): Judgement {
   const model = keyspaceModel(keys);
   const problem = problemOf(model, operations);
-  const seen = { ...problem, optional: likely(problem) };
-  // An order that does without some of the optional operations is an order.
-  if (seen.optional.length < problem.optional.length) {
-    const { kind } = search(model, seen, configurationsMax);
-    if (kind === 'linearizable') return { status: 'holds' };
-  }
-  const result = search(model, problem, configurationsMax);
+  const growing = growingModel(keys, operations);
+  const result = decide(growing ?? model, problem, configurationsMax);
   switch (result.kind) {
     case 'linearizable':
       return { status: 'holds' };
@@ -38,9 +35,27 @@ export function judge({ keys, operations }: Judged, configurationsMax: number): 
       const finding = `${shownKeys(keys)}: ${operations.length} operations, undecided after ${result.configurations} configurations`;
       return { status: 'undecided', finding };
     }
-    case 'impossible':
-      return { status: 'broken', finding: explain(model, keys, problem, result) };
+    case 'impossible': {
+      // The story is told without hindsight, if that is not too much work.
+      const plain = growing && search(model, problem, EXPLANATION_CONFIGURATIONS_MAX);
+      const told = plain?.kind === 'impossible' ? plain : result;
+      return { status: 'broken', finding: explain(model, keys, problem, told) };
+    }
   }
+}
+
+/** An order that does without some of the optional operations is an order, and is found sooner. */
+function decide<State>(
+  model: Model<State>,
+  problem: ObjectProblem,
+  configurationsMax: number,
+): Result<State> {
+  const few = { ...problem, optional: likely(problem) };
+  if (few.optional.length < problem.optional.length) {
+    const result = search(model, few, configurationsMax);
+    if (result.kind === 'linearizable') return result;
+  }
+  return search(model, problem, configurationsMax);
 }
 
 /**

@@ -2,7 +2,7 @@
  * A few keys as one object. Commands on one key make histories of one key, which are judged alone; a command
  * on several keys joins them into one object, because it must be atomic on all of them.
  */
-import type { ReplyValue } from '../../history.ts';
+import type { Operation, ReplyValue } from '../../history.ts';
 import type { Model, Step } from './model.ts';
 import { type CommandSpec, type Keyspace, STRING_COMMANDS } from './string-commands.ts';
 
@@ -44,6 +44,36 @@ export function keyspaceModel(keys: readonly string[]): Model<State> {
       state.length === 1
         ? shown(state[0]!)
         : keys.map((key, i) => `${key.slice(prefix.length)}=${shown(state[i]!)}`).join(' '),
+  };
+}
+
+const APPEND_ONLY: ReadonlySet<string> = new Set(['APPEND', 'GET', 'STRLEN']);
+
+/**
+ * For a key that only grows: the model without the states that lead nowhere, because somebody read a value
+ * that is not a continuation of them. Without it a search tries all orders of elements that overlap, and
+ * learns from the next reading only that it was the wrong one. Undefined when the key does more than grow, or was
+ * never read.
+ */
+export function growingModel(
+  keys: readonly string[],
+  operations: readonly Operation[],
+): Model<State> | undefined {
+  let longest = '';
+  for (const { command, outcome, reply } of operations) {
+    if (!APPEND_ONLY.has(command[0]!)) return undefined;
+    const read = command[0] === 'GET' && outcome === 'ok' && typeof reply === 'string' ? reply : '';
+    if (read.length > longest.length) longest = read;
+  }
+  if (longest === '') return undefined;
+  const model = keyspaceModel(keys);
+  return {
+    ...model,
+    step(state, command) {
+      const next = model.step(state, command);
+      const value = next?.state[0] ?? '';
+      return longest.startsWith(value) || value.startsWith(longest) ? next : undefined;
+    },
   };
 }
 

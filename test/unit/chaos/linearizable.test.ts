@@ -212,6 +212,19 @@ describe('bounds', () => {
   });
 });
 
+test('elements that overlap are not tried in every order when a reading shows the right one', () => {
+  const appended = Array.from({ length: 14 }, (_, i) => op(1, 50, `APPEND k ${i};`, 0));
+  const text = appended.map(({ command }) => command[2]!).join('');
+  const lengths = appended.map((one, i) => ({
+    ...one,
+    reply: appended.slice(0, i + 1).reduce((sum, { command }) => sum + command[2]!.length, 0),
+  }));
+  const right = [...lengths, op(60, 61, 'GET k', text)];
+  const wrong = [...lengths, op(60, 61, 'GET k', text.slice(2))];
+  expect(judge({ keys: ['k'], operations: right }, 2000).status).toBe('holds');
+  expect(judge({ keys: ['k'], operations: wrong }, 2000).status).toBe('broken');
+});
+
 test('an explanation is a small history that is still wrong, and the possible value before it', () => {
   const noise = Array.from({ length: 100 }, (_, i) => [
     op(10 * i, 10 * i + 1, `SET k v${i}`, 'OK'),
