@@ -10,7 +10,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,8 +46,17 @@ export interface TestCluster {
   kill(index: number): Promise<void>;
   /** Sends any signal, and does not wait. */
   signal(index: number, signal: NodeJS.Signals): void;
-  /** Starts a node that is down, with the id and the ports it had. Resolves when it is ready. */
-  start(index: number): Promise<void>;
+  /**
+   * Starts a node that is down, with the id and the ports it had. Resolves when it is ready. `release`: a
+   * program of another release, made by `otherRelease`, and used for this node from now on.
+   */
+  start(index: number, release?: string): Promise<void>;
+  /** The same, and does not wait until it is ready. */
+  spawn(index: number, release?: string): void;
+  /** SIGTERM. Resolves when the process is gone. */
+  terminate(index: number): Promise<void>;
+  /** The program as it would be with these link protocol versions; a folder that `stop` removes. */
+  otherRelease(versions: { readonly min: number; readonly max: number }): string;
   /** Resolves when `/readyz` of the node answers 200. */
   ready(index: number): Promise<void>;
   /** SIGTERM to all (SIGKILL to what does not end), and removes everything made. */
@@ -55,7 +64,8 @@ export interface TestCluster {
 }
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const PROGRAM = join(ROOT, 'dist', 'cli', 'main.js');
+const PROGRAM = join('dist', 'cli', 'main.js');
+const VERSIONS_LINE = /PROTOCOL_VERSIONS = \{[^}]*\}/;
 const READY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 15_000;
 const POLL_MS = 25;
@@ -107,10 +117,36 @@ class Cluster implements TestCluster {
     this.#node(index).signal(signal);
   }
 
-  async start(index: number): Promise<void> {
+  async start(index: number, release?: string): Promise<void> {
+    this.spawn(index, release);
+    await this.#node(index).untilReady();
+  }
+
+  spawn(index: number, release?: string): void {
     const node = this.#node(index);
+    if (release !== undefined) node.root = release;
     node.spawn();
-    await node.untilReady();
+  }
+
+  terminate(index: number): Promise<void> {
+    return this.#node(index).end('SIGTERM');
+  }
+
+  otherRelease({ min, max }: { readonly min: number; readonly max: number }): string {
+    const root = mkdtempSync(join(this.#folder, 'release-'));
+    cpSync(join(ROOT, 'dist'), join(root, 'dist'), { recursive: true });
+    cpSync(join(ROOT, 'package.json'), join(root, 'package.json'));
+    symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+    const wire = join(root, 'dist', 'cluster', 'wire.js');
+    const source = readFileSync(wire, 'utf8');
+    const changed = source.replace(
+      VERSIONS_LINE,
+      `PROTOCOL_VERSIONS = { min: ${min}, max: ${max} }`,
+    );
+    if (!VERSIONS_LINE.test(source))
+      throw new Error(`${wire} does not say its versions as expected`);
+    writeFileSync(wire, changed);
+    return root;
   }
 
   ready(index: number): Promise<void> {
@@ -136,6 +172,8 @@ class NodeProcess implements ClusterNode {
   readonly httpPort: number;
   readonly linkPort: number;
   readonly #args: readonly string[];
+  /** The folder of the release that it runs. */
+  root = ROOT;
   #child: ChildProcess | undefined;
   #log = '';
 
@@ -166,7 +204,7 @@ class NodeProcess implements ClusterNode {
   spawn(): void {
     if (this.#running() !== undefined) throw new Error(`${this.id} is running already`);
     // The channel makes the node end when the test runner is killed.
-    const child = spawn(process.execPath, [PROGRAM, 'node', ...this.#args], {
+    const child = spawn(process.execPath, [join(this.root, PROGRAM), 'node', ...this.#args], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     const keep = (chunk: Buffer): void => {
