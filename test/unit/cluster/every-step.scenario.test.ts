@@ -11,6 +11,8 @@ const at =
   (_from: string, to: string): boolean =>
     to === name;
 const anywhere = (): boolean => true;
+const betweenNodes = (from: string, to: string): boolean =>
+  MIXED.nodes.includes(from) && MIXED.nodes.includes(to);
 const nothing = (): Promise<void> => Promise.resolve();
 
 const killed = (name: string): Fault => ({
@@ -66,7 +68,7 @@ const laneLost = (name: string): Fault => ({
 
 /** The link on which a message is just coming breaks; that message, and whatever else is on it, is lost. */
 const linkBroken: Fault = {
-  counts: (from) => from !== 'database',
+  counts: betweenNodes,
   lost: [],
   strike: (sim, { from, to }) => sim.network.break(from, to),
   heal: nothing,
@@ -74,7 +76,7 @@ const linkBroken: Fault = {
 
 /** A link brings nothing for a while, long enough to be given up. */
 const linkCut: Fault = {
-  counts: (from) => from !== 'database',
+  counts: betweenNodes,
   lost: [],
   strike: (sim, { from, to }) => sim.network.cut(from, to),
   async heal(sim: Sim) {

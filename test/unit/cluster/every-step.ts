@@ -42,7 +42,7 @@ export const FIXED: Cast = {
 
 export const LEASE_MS = 300;
 /** Readers pause this long between rounds. */
-const READ_PAUSE_MS = 15;
+const READ_PAUSE_MS = 25;
 
 /** Values by key; undefined: no such key. */
 type State = Readonly<Record<string, string | undefined>>;
