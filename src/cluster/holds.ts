@@ -124,7 +124,7 @@ export class Holds {
         unmarked: own || !request.writes,
         marks: null,
         marked: false,
-        hold: new Hold(ids, () => this.#prepare(request.id, granted, own)),
+        hold: new Hold(ids, () => this.#onTurn(request.id, granted, own)),
         resolve,
         reject,
       };
@@ -138,6 +138,17 @@ export class Holds {
         engine.gates.acquire(granted.hold);
       });
     });
+  }
+
+  /**
+   * Its turn on all keys. A load that is under way brings nothing any more: what it found in the legacy source
+   * would be written by this node behind the leader's back, and over what that commits. A command that
+   * looks at the old values joins such a load instead, and waits for it.
+   */
+  #onTurn(id: string, granted: Granted, own: boolean): void {
+    const { loader } = this.#env.engine;
+    if (granted.blind) for (const { db, key } of granted.places) loader.override(db, key);
+    this.#prepare(id, granted, own);
   }
 
   /** The keys are ours: load what is missing, wait for what is under way, mark them everywhere, lend them. */

@@ -1,6 +1,7 @@
 /** Many commands over several primaries at once, among everything else that goes on in a cluster. */
 import { describe, expect, test } from 'vitest';
 import { Sim } from '../../../chaos/sim/cluster.ts';
+import { LEGACY_PREFIX } from '../../../chaos/sim/legacy.ts';
 import { SeededRandom } from '../../../chaos/sim/random.ts';
 import { slotOf } from '../../../src/cluster/slot.ts';
 import { sleep } from '../../../src/platform/clock.ts';
@@ -118,6 +119,39 @@ describe('reads of several keys', () => {
     await sim.wait(Promise.all(writers));
     expect([...seen].sort()).toEqual(whole);
   });
+});
+
+describe('a fetch from the legacy source that is under way', () => {
+  test.each([
+    ['MSET', ['v', 'v'], '$1 v'],
+    ['DEL', [], '$-1'],
+  ])(
+    'never wins over %s on several primaries (fetch-meets-delete)',
+    async (name, values, after) => {
+      const sim = new Sim();
+      await sim.startAll(...NAMES);
+      sim.legacy.delayMs = 40;
+      for (let wait = 0; wait < 60; wait += 6) {
+        const keys = [sim.keyOn('a', `plain${wait}:`), sim.keyOn('b', `${LEGACY_PREFIX}${wait}:`)];
+        sim.legacy.values.set(keys[1]!, 'legacy');
+        const first = sim.client('c').send('GET', keys[1]!);
+        await sim.run(wait);
+        const args = keys.flatMap((key, i) => [key, ...values.slice(i, i + 1)]);
+        const reply = await sim.wait(sim.client('a').send(name, ...args));
+        expect(reply).toMatch(/^(\+OK|:1)$/);
+        for (const node of NAMES) {
+          expect([wait, await sim.wait(sim.client(node).send('GET', keys[1]!))]).toEqual([
+            wait,
+            after,
+          ]);
+        }
+        await sim.wait(first);
+        await sim.run(60);
+        expect(await sim.wait(sim.client('b').send('GET', keys[1]!))).toBe(after);
+        expect(sim.database.valueOf(keys[1]!)).toBe(values[1]);
+      }
+    },
+  );
 });
 
 describe('a hold', () => {
