@@ -12,23 +12,40 @@ export const onePrimary: Checker = {
       const judged = 'this run did not record who was primary when';
       return { checker: NAME, status: 'not-judged', judged, findings: [] };
     }
-    const findings: string[] = [];
-    let active: PrimarySpan[] = [];
-    for (const span of [...primaries].sort((a, b) => a.startedAtMs - b.startedAtMs)) {
-      active = active.filter(({ endedAtMs }) => endedAtMs > span.startedAtMs);
-      for (const other of active) if (collide(span, other)) findings.push(describe(other, span));
-      active.push(span);
-    }
-    return verdict(NAME, `${primaries.length} times of service`, findings);
+    const findings = new Set<string>();
+    for (const spans of byPiece(primaries)) collisions(spans, findings);
+    return verdict(NAME, `${primaries.length} times of service`, [...findings]);
   },
 };
 
-/** Of spans that overlap in time. */
-function collide(a: PrimarySpan, b: PrimarySpan): boolean {
-  const same = a.node === b.node && a.incarnation === b.incarnation;
-  return (
-    !same && a.slots[0] <= b.slots[1] && b.slots[0] <= a.slots[1] && a.endedAtMs > a.startedAtMs
-  );
+/**
+ * The slots cut into pieces at every beginning and end of a span's slots: a span covers a piece as a whole or not
+ * at all. Gives the spans of each piece.
+ */
+function byPiece(primaries: readonly PrimarySpan[]): PrimarySpan[][] {
+  const cuts = new Set(primaries.flatMap(({ slots: [first, last] }) => [first, last + 1]));
+  const starts = [...cuts].sort((a, b) => a - b);
+  const positions = new Map(starts.map((start, i) => [start, i]));
+  const pieces: PrimarySpan[][] = starts.map(() => []);
+  for (const span of primaries) {
+    const [first, last] = span.slots;
+    const end = positions.get(last + 1)!;
+    for (let i = positions.get(first)!; i < end; i++) pieces[i]!.push(span);
+  }
+  return pieces;
+}
+
+/** Spans of one slot that overlap in time and are of different lives. */
+function collisions(spans: readonly PrimarySpan[], findings: Set<string>): void {
+  let active: PrimarySpan[] = [];
+  for (const span of [...spans].sort((a, b) => a.startedAtMs - b.startedAtMs)) {
+    active = active.filter(({ endedAtMs }) => endedAtMs > span.startedAtMs);
+    for (const other of active) {
+      const same = span.node === other.node && span.incarnation === other.incarnation;
+      if (!same && span.endedAtMs > span.startedAtMs) findings.add(describe(other, span));
+    }
+    active.push(span);
+  }
 }
 
 function describe(first: PrimarySpan, second: PrimarySpan): string {

@@ -194,6 +194,15 @@ describe('one-primary', () => {
     expect(judged(span('a', 0, 5, [0, 9]), reborn)).toHaveLength(1);
   });
 
+  test('is broken once for two that share many slots, among the spans of all slots one by one', () => {
+    const each = Array.from({ length: 16384 }, (_, slot) => span('a', 0, 9, [slot, slot]));
+    expect(judged(...each)).toEqual([]);
+    expect(judged(...each, span('b', 8, 10, [7, 7]))).toHaveLength(1);
+    expect(
+      judged(span('a', 0, 9, [0, 99]), span('b', 8, 10, [50, 200]), span('c', 20, 30, [60, 70])),
+    ).toHaveLength(1);
+  });
+
   test('says so when nothing was recorded', () => {
     expect(onePrimary.check(history()).status).toBe('not-judged');
   });
