@@ -33,6 +33,11 @@ export interface Operation {
   readonly reply: ReplyValue;
 }
 
+/** An operation that was sent and is not answered yet. */
+export type Sent = Pick<Operation, 'workload' | 'client' | 'command' | 'startedAtMs'>;
+
+const STILL_UNDER_WAY = 'still under way at the end of the run';
+
 /** Something that was broken on purpose, from its beginning until it was mended. */
 export interface FaultSpan {
   readonly name: string;
@@ -100,6 +105,7 @@ export class History {
   /** In the order in which they were read; none for a run that did not come to its end. */
   readonly ends: EndState[] = [];
   readonly #sink: HistorySink | undefined;
+  readonly #open = new Set<Sent>();
 
   /** `sink` gets every record, the run's description first. */
   constructor(run: RunInfo, sink?: HistorySink) {
@@ -111,6 +117,26 @@ export class History {
   add(operation: Operation): void {
     this.operations.push(operation);
     this.#sink?.({ kind: 'operation', operation });
+  }
+
+  /** An operation whose answer is still to come; `answered` must be given the very same object. */
+  sent(operation: Sent): void {
+    this.#open.add(operation);
+  }
+
+  /** Adds an operation that was sent. One that was given up before keeps its unknown outcome. */
+  answered(
+    operation: Sent,
+    answer: Pick<Operation, 'node' | 'endedAtMs' | 'outcome' | 'reply'>,
+  ): void {
+    if (this.#open.delete(operation)) this.add({ ...operation, ...answer });
+  }
+
+  /** For a run that ends while clients wait: what is still under way has an unknown outcome. */
+  giveUp(endedAtMs: number): void {
+    for (const operation of this.#open) {
+      this.answered(operation, { node: '', endedAtMs, outcome: 'unknown', reply: STILL_UNDER_WAY });
+    }
   }
 
   addFault(fault: FaultSpan): void {

@@ -23,9 +23,10 @@ export interface RecordingOptions {
 
 export function recorded(send: Send, { history, workload, client, nowMs }: RecordingOptions): Send {
   return async (command) => {
-    const startedAtMs = nowMs();
+    const operation = { workload, client, command, startedAtMs: nowMs() };
+    history.sent(operation);
     const answer = await send(command);
-    history.add({ workload, client, command, startedAtMs, endedAtMs: nowMs(), ...answer });
+    history.answered(operation, { ...answer, endedAtMs: nowMs() });
     return answer;
   };
 }
