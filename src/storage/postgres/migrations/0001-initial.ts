@@ -89,18 +89,12 @@ CREATE TABLE ringfence.view (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 
-CREATE FUNCTION ringfence.commit_batch(
-  p_node text, p_incarnation text, p_generation bigint, p_epoch bigint, p_number bigint,
-  put_slots int2[], put_dbs int2[], put_keys text[], put_types int2[], put_values bytea[],
-  put_versions int8[], put_expires timestamptz[],
-  del_slots int2[], del_dbs int2[], del_keys text[], del_versions int8[],
-  exp_slots int2[], exp_dbs int2[], exp_keys text[], exp_versions int8[], exp_expires timestamptz[],
-  floor_slots int2[], floor_dbs int2[], floor_versions int8[]
+-- Says why a batch may not commit. Always raises.
+CREATE FUNCTION ringfence.refuse_batch(
+  p_node text, p_incarnation text, p_generation bigint, p_epoch bigint, p_number bigint
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $function$
 DECLARE
   last_number bigint;
-  touched bigint;
-  floors_exist boolean;
 BEGIN
   PERFORM 1 FROM ringfence.lane l
     WHERE l.node = p_node AND l.incarnation = p_incarnation
@@ -110,21 +104,47 @@ BEGIN
     RAISE EXCEPTION 'this lane may not write: generation % or epoch % is not current', p_generation, p_epoch
       USING ERRCODE = 'RF001';
   END IF;
-
-  -- A statement of its own, so its snapshot is from after the wait for the lock.
   SELECT b.number INTO last_number FROM ringfence.batch b
     WHERE b.node = p_node AND b.incarnation = p_incarnation
     ORDER BY b.number DESC LIMIT 1;
   last_number := coalesce(last_number, 0);
-  IF p_number > last_number + 1 THEN
-    RAISE EXCEPTION 'batch % follows batch %, which is missing', p_number, p_number - 1
-      USING ERRCODE = 'RF002';
-  ELSIF p_number <= last_number THEN
+  IF p_number <= last_number THEN
     RAISE EXCEPTION 'batch % was committed before; the last is %', p_number, last_number
       USING ERRCODE = 'RF003';
   END IF;
+  RAISE EXCEPTION 'batch % may not follow batch %', p_number, last_number
+    USING ERRCODE = 'RF002';
+END
+$function$;
+
+CREATE FUNCTION ringfence.commit_batch(
+  p_node text, p_incarnation text, p_generation bigint, p_epoch bigint, p_number bigint,
+  put_slots int2[], put_dbs int2[], put_keys text[], put_types int2[], put_values bytea[],
+  put_versions int8[], put_expires timestamptz[],
+  del_slots int2[], del_dbs int2[], del_keys text[], del_versions int8[],
+  exp_slots int2[], exp_dbs int2[], exp_keys text[], exp_versions int8[], exp_expires timestamptz[],
+  floor_slots int2[], floor_dbs int2[], floor_versions int8[]
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $function$
+DECLARE
+  touched bigint;
+BEGIN
+  -- Locks the lane and takes the next number, in one statement because each one costs as much as two rows.
+  -- Its snapshot may be from before a wait for the lock. That can only hide the batch before this one, which
+  -- refuses this one as a gap, and a refused batch is not done; it can show nothing that was not committed.
+  -- A generation that was raised meanwhile is seen: the lane's row is looked at again after the wait.
   INSERT INTO ringfence.batch (node, incarnation, number, epoch)
-    VALUES (p_node, p_incarnation, p_number, p_epoch);
+    SELECT l.node, l.incarnation, p_number, p_epoch FROM ringfence.lane l
+    WHERE l.node = p_node AND l.incarnation = p_incarnation
+      AND l.generation = p_generation AND l.epoch = p_epoch
+      AND (p_number > 1 AND EXISTS (SELECT 1 FROM ringfence.batch b
+          WHERE b.node = p_node AND b.incarnation = p_incarnation AND b.number = p_number - 1)
+        OR p_number = 1 AND NOT EXISTS (SELECT 1 FROM ringfence.batch b
+          WHERE b.node = p_node AND b.incarnation = p_incarnation))
+    FOR NO KEY UPDATE OF l
+    ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    PERFORM ringfence.refuse_batch(p_node, p_incarnation, p_generation, p_epoch, p_number);
+  END IF;
   -- Each run removes one block of 64 numbers and nothing before it, so that no run walks over what
   -- earlier ones removed while a long snapshot keeps those index entries alive.
   IF p_number % 64 = 0 THEN
@@ -134,8 +154,6 @@ BEGIN
   END IF;
 
   IF put_slots IS NOT NULL THEN
-    -- Spares the look-up a row (about a tenth of its cost) where nothing was ever flushed.
-    floors_exist := EXISTS (SELECT 1 FROM ringfence.floor);
     INSERT INTO ringfence.entry AS e
         (slot, db, key, type, value, version, expires_at, created_at, updated_at)
       SELECT r.slot, r.db, r.key, r.type, r.value, r.version, r.expires_at, now(), now()
@@ -146,7 +164,8 @@ BEGIN
         expires_at = excluded.expires_at, updated_at = excluded.updated_at,
         -- What was gone (a tombstone, expired, flushed) and is written again is a new key.
         created_at = CASE
-          WHEN e.type = 0 OR e.expires_at <= now() OR floors_exist AND EXISTS (
+          -- The first look, once a batch, spares the second, once a row, where nothing was ever flushed.
+          WHEN e.type = 0 OR e.expires_at <= now() OR (SELECT EXISTS (SELECT 1 FROM ringfence.floor)) AND EXISTS (
             SELECT 1 FROM ringfence.floor f
             WHERE f.slot = e.slot AND (f.db = e.db OR f.db = -1) AND f.version >= e.version)
           THEN excluded.created_at ELSE e.created_at END
