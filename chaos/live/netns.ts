@@ -22,7 +22,10 @@ const SWITCH = 'switch';
 interface Rule {
   readonly chain: 'in' | 'out';
   readonly peer: string;
-  /** `reset` answers TCP with RST; a number is the percentage that is lost. */
+  /**
+   * `reset` answers TCP with RST, and lets every RST pass: the one that it makes for an end on its own host
+   * comes in by the same filter. A number is the percentage that is lost.
+   */
   readonly action: 'drop' | 'reset' | number;
 }
 
@@ -184,7 +187,7 @@ function nftRules(rules: readonly Rule[]): string {
       .map(({ peer, action }) => {
         const match = chain === 'in' ? `ip saddr ${peer}` : `ip daddr ${peer}`;
         if (action === 'drop') return `${match} drop`;
-        if (action === 'reset') return `${match} meta l4proto tcp reject with tcp reset`;
+        if (action === 'reset') return `${match} tcp flags & rst == 0 reject with tcp reset`;
         return `${match} numgen random mod 100 < ${action} drop`;
       })
       .join('\n');
@@ -204,7 +207,9 @@ function iptablesRules(rules: readonly Rule[]): string {
   const lines = rules.map(({ chain, peer, action }) => {
     const match = chain === 'in' ? `-A INPUT -s ${peer}` : `-A OUTPUT -d ${peer}`;
     if (action === 'drop') return `${match} -j DROP`;
-    if (action === 'reset') return `${match} -p tcp -j REJECT --reject-with tcp-reset`;
+    if (action === 'reset') {
+      return `${match} -p tcp ! --tcp-flags RST RST -j REJECT --reject-with tcp-reset`;
+    }
     return `${match} -m statistic --mode random --probability ${action / 100} -j DROP`;
   });
   return ['*filter', ':INPUT ACCEPT', ':OUTPUT ACCEPT', ...lines, 'COMMIT', ''].join('\n');
