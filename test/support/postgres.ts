@@ -12,6 +12,7 @@ import {
   chmodSync,
   chownSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -23,6 +24,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import pg from 'pg';
 import { type PostgresHome, preparePostgresHome } from '../../src/cli/local/postgres-home.ts';
+
+const POLL_MS = 20;
+const READY = 'ready to accept connections';
+const READ_ONLY = 'ready to accept read-only connections';
 
 export interface TestPostgres {
   /** Of the database `postgres`; the user is a superuser, there is no password. */
@@ -44,7 +49,11 @@ export interface TestPostgres {
   restart(): Promise<void>;
   /** Copies the running server's data, as the base backup of a standby that hears of nothing after this. */
   backUp(): Promise<void>;
-  /** `crash`; then the copy takes over on the same port, with a timeline of its own. */
+  /** Starts a synchronous standby of this server; resolves when commits wait for it. */
+  follow(): Promise<void>;
+  /** kill -9 of the standby. */
+  endStandby(): Promise<void>;
+  /** `crash`; then the copy, or the standby, takes over on the same port, with a timeline of its own. */
   failOver(): Promise<void>;
   /** Stops the server and deletes its data. */
   stop(): Promise<void>;
@@ -93,6 +102,7 @@ class Server implements TestPostgres {
   readonly #settings: Record<string, string>;
   #dataDir: string;
   #process: ChildProcess | undefined;
+  #standby: ChildProcess | undefined;
   #databases = 0;
 
   constructor(home: PostgresHome, folder: string, port: number, settings: Record<string, string>) {
@@ -119,18 +129,21 @@ class Server implements TestPostgres {
   }
 
   async start(more: Record<string, string> = {}): Promise<void> {
+    this.#process = await this.#launch(this.#dataDir, more);
+  }
+
+  async #launch(dataDir: string, more: Record<string, string>): Promise<ChildProcess> {
     const options = Object.entries({ ...this.#settings, ...more }).flatMap(([name, value]) => [
       '-c',
       `${name}=${value}`,
     ]);
     const { user, programs } = this.#home;
-    const dataDir = this.#dataDir;
+    const isStandby = existsSync(join(dataDir, 'standby.signal'));
     const child = spawn(programs.postgres, ['-D', dataDir, ...options], {
       ...user,
       cwd: dataDir,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    this.#process = child;
     // A test run that ends early leaves no server behind.
     const onExit = (): void => void child.kill('SIGQUIT');
     process.once('exit', onExit);
@@ -140,11 +153,12 @@ class Server implements TestPostgres {
       let log = '';
       child.stderr?.setEncoding('utf8').on('data', (text: string) => {
         log = (log + text).slice(-10_000);
-        if (text.includes('ready to accept connections')) resolve();
+        if (text.includes(isStandby ? READ_ONLY : READY)) resolve();
       });
       child.once('error', reject);
       child.once('exit', () => reject(new Error(`PostgreSQL did not start: ${log}`)));
     });
+    return child;
   }
 
   async freshDatabase(): Promise<string> {
@@ -192,9 +206,36 @@ class Server implements TestPostgres {
     this.#giveToServer();
   }
 
+  async follow(): Promise<void> {
+    await this.backUp();
+    rmSync(join(this.#standbyDir, 'recovery.signal'));
+    writeFileSync(join(this.#standbyDir, 'standby.signal'), '');
+    const port = String(await freePort());
+    const primary = `host=127.0.0.1 port=${this.port} user=postgres application_name=standby`;
+    this.#standby = await this.#launch(this.#standbyDir, { port, primary_conninfo: primary });
+    // Not on the command line, where it would be true of the standby, too, once that has taken over.
+    await this.sql(this.url, `ALTER SYSTEM SET synchronous_standby_names = 'standby'`);
+    await this.sql(this.url, 'SELECT pg_reload_conf()');
+    const state = `SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'`;
+    while ((await this.sql(this.url, state)).length === 0)
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+
+  async endStandby(): Promise<void> {
+    if (this.#standby !== undefined) await endProcess(this.#standby, 'SIGQUIT');
+    this.#standby = undefined;
+  }
+
   async failOver(): Promise<void> {
     await this.#end('SIGQUIT');
     this.#dataDir = this.#standbyDir;
+    if (this.#standby !== undefined) {
+      await endProcess(this.#standby, 'SIGINT');
+      this.#standby = undefined;
+      await this.start();
+      await this.sql(this.url, 'SELECT pg_promote()');
+      return;
+    }
     const target = { recovery_target: 'immediate', recovery_target_action: 'promote' };
     await this.start({ restore_command: 'false', ...target });
   }
@@ -214,6 +255,7 @@ class Server implements TestPostgres {
   }
 
   async stop(): Promise<void> {
+    await this.endStandby();
     await this.#end('SIGQUIT');
     rmSync(this.#standbyDir, { recursive: true, force: true });
     rmSync(this.#home.dataDir, { recursive: true, force: true });
@@ -223,9 +265,13 @@ class Server implements TestPostgres {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const over = once(child, 'exit');
-    child.kill(signal);
-    await over;
+    if (child !== undefined) await endProcess(child, signal);
   }
+}
+
+async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const over = once(child, 'exit');
+  child.kill(signal);
+  await over;
 }

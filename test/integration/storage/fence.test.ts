@@ -323,7 +323,7 @@ describe('renewal-in-flight', () => {
   it('a removal waits for a renewal under way, and is refused because of it', async () => {
     const renewal = await connect();
     await renewal.query('BEGIN');
-    await renewal.query('SELECT * FROM ringfence.renew($1, $2)', [a.node, a.incarnation]);
+    await renewal.query(`SELECT * FROM ringfence.renew($1, $2, '{}')`, [a.node, a.incarnation]);
     const patient = storeOn(url, { batchWaitMs: 60_000 });
     await patient.prepare();
     const removal = outcomeOf(formView(patient, [memberOf('b')], [{ ref: refOf(a), counter: 0 }]));
