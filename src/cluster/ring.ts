@@ -27,11 +27,27 @@ function hash32(text: string): number {
 /** Owners of every slot, primary first: one array per distinct list, shared by all its slots. */
 export type OwnerTable = readonly (readonly Member[])[];
 
+/** Tables computed lately, oldest first: a view mostly has one list in common with the view before. */
+const recent = new Map<string, OwnerTable>();
+const RECENT_MAX = 8;
+
 /**
- * Computes the owners of all slots. `members` may be empty (then no slot has an owner). Distinct
- * zones come first; once there are no new zones left, other nodes clockwise fill up to `replicas`.
+ * The owners of all slots. `members` may be empty (then no slot has an owner). Distinct zones come
+ * first; once there are no new zones left, other nodes clockwise fill up to `replicas`. Remembered for
+ * the last few lists, since the event loop stands still while a view is adopted; nobody changes a table.
  */
 export function computeOwners(members: readonly Member[], replicas: number): OwnerTable {
+  const id = JSON.stringify([members, replicas]);
+  const known = recent.get(id);
+  const table = known ?? compute(members, replicas);
+  recent.delete(id);
+  recent.set(id, table);
+  const [oldest] = recent.keys();
+  if (recent.size > RECENT_MAX && oldest !== undefined) recent.delete(oldest);
+  return table;
+}
+
+function compute(members: readonly Member[], replicas: number): OwnerTable {
   const tokens = sortedTokens(members);
   const table = new Array<readonly Member[]>(SLOT_COUNT);
   if (tokens.length === 0) return table.fill([]);

@@ -127,13 +127,15 @@ export class SlotTable {
     const unknownBefore: Group = { owners: others, learners: [] };
     const first = this.#placement[0] === NO_GROUP;
     const merged = new Map<Holders | null, Map<Group, Map<Group, Holders>>>();
+    const roles = new Map<Group, number>();
     const lost: number[] = [];
     const gained: number[] = [];
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       const before = first ? unknownBefore : this.#placement[slot]!;
       const after = placement[slot]!;
       const wasPrimary = this.isPrimary(slot);
-      const role = this.#roleIn(after);
+      const role = roles.get(after) ?? this.#roleIn(after);
+      roles.set(after, role);
       if (role === 0 && (this.#roles[slot]! & ~Role.Active) !== 0) lost.push(slot);
       if (!sameOwners(before, after)) {
         this.#holders[slot] = mergeHolders(merged, this.#holders[slot]!, before, after, alive);

@@ -98,6 +98,8 @@ function readWhole(file: string): unknown {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    // Not written by this program: nobody waits for an answer to it.
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
