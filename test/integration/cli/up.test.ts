@@ -4,12 +4,21 @@
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { askUp } from '../../../src/cli/local/requests.ts';
 import { freePortBlock } from '../../support/cluster.ts';
 import { Up } from '../../support/up.ts';
 
@@ -164,4 +173,25 @@ test('a second one in the same folder is refused, and the first goes on', async 
   expect(await second.exitCode()).toBe(1);
   expect(second.output).toContain('a cluster is already running from');
   expect(allPids().filter(isGone)).toEqual([]);
+});
+
+test('a running up starts one more node, and stops one, when it is asked through its folder', async () => {
+  const up = startUp();
+  await up.printed(/^ready/m);
+  // The ports behind those of two nodes are in use here.
+  await expect(askUp(dir, { kind: 'add' })).rejects.toThrow(/port \d+ is taken, node-3 needs it/);
+  const port = Number(portFlags[1]) + 1;
+  // Another cluster's node of the same name.
+  expect(await askUp(dir, { kind: 'remove', node: 'node-2', port: port + 1 })).toBeUndefined();
+  const pid = pidOf('node-2');
+  expect(isGone(pid)).toBe(false);
+  expect(await askUp(dir, { kind: 'remove', node: 'node-2', port })).toMatchObject({ port });
+  expect(isGone(pid)).toBe(true);
+  expect(existsSync(join(dir, 'node-2.pid'))).toBe(false);
+  expect(await askUp(dir, { kind: 'add' })).toMatchObject({ name: 'node-2', port });
+  expect(isGone(pidOf('node-2'))).toBe(false);
+  writeFileSync(join(dir, 'up.request.json'), 'nonsense');
+  expect(await askUp(dir, { kind: 'remove', node: 'node-2', port })).toMatchObject({ port });
+  expect(await up.stop('SIGTERM')).toBe(0);
+  await expect(askUp(dir, { kind: 'add' })).rejects.toThrow(/no local cluster runs/);
 });

@@ -30,6 +30,31 @@ it('a view comes back as it was proposed', async () => {
   });
 });
 
+it('the history has the newest views first, with the moments at which they were made', async () => {
+  const [a, b] = [memberOf('a'), memberOf('b')];
+  const startedAtMs = Date.now();
+  await formView(store, [a]);
+  await store.register(b);
+  // Who leaves takes part in the view, so it has to be registered and gets the epoch.
+  const view = viewOf(2, [a, b], { coming: [a], leaving: [b], weights: { a: 7 } });
+  await withControl(store, async (control) => {
+    await control.propose({ view, removals: [] });
+    const history = await control.history(10);
+    expect(history.map((one) => one.view.epoch)).toEqual([2, 1]);
+    expect(history[0]!.view).toEqual(view);
+    for (const { createdAtMs } of history)
+      expect(Math.abs(createdAtMs - startedAtMs)).toBeLessThan(60_000);
+    expect(await control.history(1)).toHaveLength(1);
+    const alone = viewOf(3, [a], { leaving: [b] });
+    await control.propose({ view: alone, removals: [] });
+    const lanes = await server.sql(url, 'SELECT node, epoch FROM ringfence.lane ORDER BY node');
+    expect(lanes).toEqual([
+      { node: 'a', epoch: '3' },
+      { node: 'b', epoch: '3' },
+    ]);
+  });
+});
+
 it('of several proposals for one epoch exactly one wins', async () => {
   const members = ['a', 'b', 'c', 'd'].map((node) => memberOf(node));
   await Promise.all(members.map((member) => store.register(member)));
