@@ -15,8 +15,11 @@
  * argument: both have dropped what was uncommitted. It says so when it confirms the view, and the fill
  * waits for that. A slot that was half-way begins anew.
  *
- * **Bounds.** So many bytes unconfirmed per learner, so many cut per tick; and while clients or the
- * database suffer (`pressure.ts`) only a trickle, which is never zero, so that every hand-over ends.
+ * **Bounds.** Live effects stand in line behind chunks, and with them the writes of the learner's slots. So
+ * what is unconfirmed at a learner is one chunk at first, grows while chunks are confirmed quickly, and
+ * shrinks when they are not: a learner that is slow gets little at a time, whatever it is slow for. Bytes
+ * cut per tick are bounded too; and while clients or the database suffer (`pressure.ts`) there is only a
+ * trickle, which is never zero, so that every hand-over ends.
  */
 import type { Clock, TimerHandle, Timers } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -57,9 +60,12 @@ export interface FillProgress {
   readonly slowedBy: Cause | 'unconfirmed' | null;
 }
 
-/** Bytes in one chunk, unconfirmed at one learner, and cut in one tick for all learners together. */
-const CHUNK_BYTES = 64 * 1024;
+/** Bytes in one chunk, unconfirmed at one learner at most, and cut in one tick for all learners together. */
+const CHUNK_BYTES = 32 * 1024;
 const FLIGHT_BYTES = 1024 * 1024;
+/** A chunk confirmed within the first lets the window grow, one that took longer than the second halves it. */
+const QUICK_MS = 20;
+const LATE_MS = 40;
 const TICK_BYTES = 256 * 1024;
 const TICK_MS = 5;
 /** Under pressure each learner gets one chunk in this time, milliseconds. */
@@ -85,8 +91,10 @@ class Job {
   /** What is left of the slot at `next`, once it has begun. */
   running: Generator<OwnerEffect, void> | null = null;
   /** Chunks not yet confirmed: number on the stream, bytes, and `next` after it. */
-  flight: { seq: number; bytes: number; next: number }[] = [];
+  flight: { seq: number; bytes: number; next: number; sentMs: number }[] = [];
   flightBytes = 0;
+  /** Bytes that may be unconfirmed at present. */
+  window = CHUNK_BYTES;
   filled = 0;
   bytes = 0;
   trickledMs = Number.NEGATIVE_INFINITY;
@@ -106,12 +114,17 @@ class Job {
   }
 
   /** The learner has everything up to `seq`. */
-  confirm(seq: number): void {
+  confirm(seq: number, nowMs: number): void {
+    let slowestMs = -1;
     while (this.flight.length > 0 && this.flight[0]!.seq <= seq) {
-      const { bytes, next } = this.flight.shift()!;
+      const { bytes, next, sentMs } = this.flight.shift()!;
       this.flightBytes -= bytes;
       this.filled = next;
+      slowestMs = Math.max(slowestMs, nowMs - sentMs);
     }
+    if (slowestMs < 0) return;
+    if (slowestMs <= QUICK_MS) this.window = Math.min(FLIGHT_BYTES, this.window * 2);
+    else if (slowestMs > LATE_MS) this.window = Math.max(CHUNK_BYTES, this.window / 2);
   }
 
   measure(nowMs: number): void {
@@ -219,14 +232,14 @@ export class Fill {
   #step(job: Job, { now, budget }: { now: number; budget: number }): number {
     const stream = this.#env.engine.operations.streamTo(job.learner);
     const filledBefore = job.filled;
-    job.confirm(stream.confirmedSeq);
+    job.confirm(stream.confirmedSeq, now);
     this.filledSlots += job.filled - filledBefore;
     let left = budget;
     while (left > 0 && this.#maySend(job, stream, now)) {
       const chunk = this.#chunk(job);
       if (chunk.effects.length === 0) break;
       const seq = stream.send(null, encodeEffects(chunk.effects));
-      job.flight.push({ seq, bytes: chunk.bytes, next: job.next });
+      job.flight.push({ seq, bytes: chunk.bytes, next: job.next, sentMs: now });
       job.flightBytes += chunk.bytes;
       job.bytes += chunk.bytes;
       this.bytes += chunk.bytes;
@@ -239,7 +252,7 @@ export class Fill {
   #maySend(job: Job, stream: OutStream, now: number): boolean {
     if (job.next === job.slots.length || stream.congested) return false;
     if (job.slowedBy !== null) return job.flight.length === 0 && now - job.trickledMs >= TRICKLE_MS;
-    return job.flightBytes < FLIGHT_BYTES;
+    return job.flightBytes < job.window;
   }
 
   #end({ learner, slots, bytes, startedMs }: Job, now: number): void {

@@ -91,18 +91,39 @@ describe('a hand-over', () => {
 
   test('has at most a megabyte unconfirmed, and says how far it is', () => {
     const { keyspace, fill, stream, sent, pass } = setUp();
-    for (let slot = 0; slot < 100; slot++) keyspace.put(slot, 0, 'k', 'x'.repeat(100_000), 0);
+    for (let slot = 0; slot < 200; slot++) keyspace.put(slot, 0, 'k', 'x'.repeat(100_000), 0);
+    const bytesFrom = (first: number): number =>
+      sent.slice(first).reduce((sum, chunk) => sum + chunk.bytes, 0);
     fill.begin(b, none);
+    pass(100);
+    // It confirms everything at once, and then nothing any more.
+    const before = sent.length;
     pass(2000, false);
-    const bytes = sent.reduce((sum, chunk) => sum + chunk.bytes, 0);
-    expect(bytes).toBeGreaterThan(1_000_000);
-    expect(bytes).toBeLessThan(1_300_000);
-    expect(fill.progress()).toMatchObject([{ filled: 0, bytesPerSecond: 0 }]);
+    expect(bytesFrom(before)).toBeGreaterThan(1_000_000);
+    expect(bytesFrom(before)).toBeLessThan(1_300_000);
+    const [stuck] = fill.progress();
+    expect(stuck).toMatchObject({ bytesPerSecond: 0 });
     stream.confirmedSeq = sent.length;
     pass(6, false);
-    const [progress] = fill.progress();
-    expect(progress!.filled).toBeGreaterThan(5);
-    expect(progress!.bytes).toBeGreaterThan(1_300_000);
+    expect(fill.progress()[0]!.filled).toBeGreaterThan(stuck!.filled + 5);
+    expect(fill.progress()[0]!.bytes).toBeGreaterThan(stuck!.bytes);
+  });
+
+  test('gives a learner that confirms late one chunk at a time, and a quick one more and more', () => {
+    const { keyspace, fill, stream, sent, pass } = setUp();
+    for (let slot = 0; slot < 1000; slot++) keyspace.put(slot, 0, 'k', 'x'.repeat(10_000), 0);
+    fill.begin(b, none);
+    const unconfirmed: number[] = [];
+    for (let round = 0; round < 10; round++) {
+      pass(60, false);
+      unconfirmed.push(sent.length - stream.confirmedSeq);
+      stream.confirmedSeq = sent.length;
+    }
+    expect(unconfirmed).toEqual(new Array(10).fill(1));
+    pass(50);
+    const before = sent.length;
+    pass(5, false);
+    expect(sent.length - before).toBeGreaterThan(4);
   });
 
   test('goes on at a trickle while clients or the database suffer, and says why', () => {
