@@ -130,6 +130,11 @@ export class SimDatabase {
     this.#gates.set(`commit ${node}`, []);
   }
 
+  /** Something waits at this gate: `batch NODE` or `commit NODE`. */
+  isHeld(gate: string): boolean {
+    return (this.#gates.get(gate)?.length ?? 0) > 0;
+  }
+
   releaseCommits(node: string): void {
     this.#open(`commit ${node}`);
   }

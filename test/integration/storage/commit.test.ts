@@ -72,7 +72,7 @@ describe('batches in order', () => {
     expect(await load('k')).toBe('first');
   });
 
-  it('after a refused batch those behind it are refused as well, so a SET cannot overtake its DEL', async () => {
+  it('delete-then-older-set: after a refused batch those behind it are refused as well', async () => {
     await lane.commit(batchOf(1, [change('k', 'old')]));
     await server.sql(
       url,

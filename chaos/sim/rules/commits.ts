@@ -1,0 +1,268 @@
+/** Rules between memory and the table, switched off one by one. */
+import type { Rule } from './rule.ts';
+
+const OPERATIONS = 'src/cluster/operations.ts';
+const ENGINE = 'src/cluster/engine.ts';
+const LANE = 'src/cluster/lane.ts';
+const ROUTER = 'src/cluster/router.ts';
+
+export const COMMIT_RULES: readonly Rule[] = [
+  {
+    row: 'db-ahead-of-replica',
+    rule: 'an operation enters the lane only when all owners have confirmed it',
+    edits: [
+      {
+        file: OPERATIONS,
+        from: `    this.#replicate(op, notices);
+    if (op.remaining === 0) this.#enter(op);`,
+        to: `    this.#replicate(op, notices);
+    this.#enter(op);`,
+      },
+    ],
+  },
+  {
+    row: 'zombie-commit',
+    rule: 'after a lost connection, what the database says of the last batch decides',
+    edits: [
+      {
+        file: LANE,
+        from: 'entry.batch.number <= session.lastNumber;',
+        to: 'entry.batch.number > 0;',
+      },
+    ],
+  },
+  {
+    row: 'delete-then-older-set',
+    rule: 'what comes back from the database goes to it again in its order',
+    edits: [
+      {
+        file: LANE,
+        from: 'for (const { batch, ops } of sent) {',
+        to: 'for (const { batch, ops } of [...sent].reverse()) {',
+      },
+    ],
+  },
+  {
+    row: 'derived-from-nothing',
+    rule: 'what was built on a refused write fails with it',
+    edits: [
+      {
+        file: OPERATIONS,
+        from: 'if (!touched.some((id) => bad.has(id))) continue;',
+        to: 'if (touched.length >= 0) continue;',
+      },
+    ],
+  },
+  {
+    row: 'effect-free-reply',
+    rule: 'a reply waits for all that it read',
+    edits: [
+      {
+        file: ENGINE,
+        from: 'if (unsettled === null) return task.onReply(reply, versions);',
+        to: 'if (unsettled === null || unsettled.length > 0) return task.onReply(reply, versions);',
+      },
+    ],
+  },
+  {
+    row: 'endless-dirty-read',
+    rule: 'a read waits for what it read, not for a key that nobody writes',
+    edits: [
+      {
+        file: ENGINE,
+        from: `          if (--left > 0) return;
+          answered = true;
+          return task.onReply(reply, versions);`,
+        to: `          if (--left > 0) return;
+          answered = true;
+          return this.submit(task);`,
+      },
+    ],
+  },
+  {
+    row: 'dropped-then-complete',
+    rule: 'what is dropped ends the completeness of its slot',
+    edits: [
+      {
+        file: OPERATIONS,
+        from: `    keyspace.remove(slot, db, key);
+    slots.setComplete(slot, false);
+    slots.changes[slot]!++;`,
+        to: `    keyspace.remove(slot, db, key);
+    slots.changes[slot]!++;`,
+      },
+    ],
+  },
+  {
+    row: 'watermark-lost',
+    rule: 'the watermark is repeated when a link comes back',
+    edits: [
+      {
+        file: 'src/cluster/out-stream.ts',
+        from: `    }
+    this.#sendWatermark();
+  }
+
+  /** Moves the watermark`,
+        to: `    }
+  }
+
+  /** Moves the watermark`,
+      },
+    ],
+  },
+  {
+    row: 'database-down-writes',
+    rule: 'while the database is known to be down, writes are refused before they run',
+    edits: [
+      {
+        file: ENGINE,
+        from: '      if (effect.persistent && this.lane.down) return STORE_DOWN;\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    row: 'dead-replica-one-slot',
+    rule: 'what is not confirmed holds up its slot, and no other',
+    edits: [
+      {
+        file: OPERATIONS,
+        from: 'const before = this.#slotOps[slot]!;',
+        to: 'const before = this.#slotOps[0]!;',
+      },
+      {
+        file: OPERATIONS,
+        from: 'if (before !== null && !before.entered && (several || before.chained)) {',
+        to: 'if (before !== null && !before.entered) {',
+      },
+      { file: OPERATIONS, from: 'this.#slotOps[slot] = op;', to: 'this.#slotOps[0] = op;' },
+    ],
+  },
+  {
+    row: 'pipelined-read-own-write',
+    rule: 'a read follows the open commands of its client on the slot',
+    edits: [
+      {
+        file: ROUTER,
+        from: 'if (!prepared.writes && this.#nothingBefore(order, prepared.slot)) {',
+        to: 'if (!prepared.writes) {',
+      },
+    ],
+  },
+  {
+    row: 'retry-out-of-order',
+    rule: 'nothing follows a command that an older view left undecided',
+    edits: [
+      {
+        file: ROUTER,
+        from: '    if (this.open[0]!.epoch !== this.#router.epoch) return false;\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    row: 'old-frames',
+    rule: 'a new session of a peer ends the older one',
+    edits: [
+      {
+        file: 'src/cluster/peers.ts',
+        from: "    older?.stream.close('replaced by a newer session');\n",
+        to: '',
+      },
+    ],
+  },
+  {
+    row: 'fetch-meets-delete',
+    rule: 'a load that something overtook is thrown away',
+    edits: [
+      {
+        file: 'src/cluster/loader.ts',
+        from: '  #isStale(load: Load): boolean {\n',
+        to: '  #isStale(load: Load): boolean {\n    if (load.slot >= 0) return false;\n',
+      },
+    ],
+  },
+  {
+    row: 'fetch-meets-delete',
+    variant: 'scan',
+    rule: 'what changed while its slot was scanned is not taken from the scan',
+    edits: [
+      {
+        file: 'src/cluster/warm-up.ts',
+        from: 'const isOld = (row: Row): boolean => overtaken.has(keyId(row.db, row.key));',
+        to: 'const isOld = (row: Row): boolean => overtaken.has(keyId(-1, row.key));',
+      },
+    ],
+  },
+  {
+    row: 'delete-then-hydrate',
+    rule: 'a delete leaves a tombstone where there is a legacy source',
+    edits: [
+      {
+        file: 'src/storage/memory/working-set.ts',
+        from: 'const remembered = policy.tombstoneMs > 0 && !change.expired;',
+        to: 'const remembered = false;',
+      },
+    ],
+  },
+  {
+    row: 'ttl-clocks',
+    rule: 'close to its expiry, only the primary answers for a key',
+    edits: [
+      {
+        file: ROUTER,
+        from: 'const soonMs = time.nowMs() + clockBoundMs;',
+        to: 'const soonMs = time.nowMs() + Math.min(clockBoundMs, 0);',
+      },
+    ],
+  },
+  {
+    row: 'reaper-meets-persist',
+    rule: 'the reaper leaves rows whose slot was written since it looked',
+    edits: [
+      {
+        file: 'src/cluster/upkeep.ts',
+        from: '        if (slots.writes[slot] !== writes[slot] || slots.changes[slot] !== changes[slot]) continue;\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    row: 'partial-hash',
+    rule: 'an effect on a key that is not held in full leaves it absent',
+    edits: [
+      {
+        file: 'src/cluster/replica.ts',
+        from: `        const entry = keyspace.find(slot, db, key);
+        // Not held in full here`,
+        to: `        const entry = keyspace.find(slot, db, key) ?? keyspace.put(slot, db, key, '', 0);
+        // Not held in full here`,
+      },
+    ],
+  },
+  {
+    row: 'huge-delete',
+    rule: 'a flush is a floor a slot, not a row a key',
+    edits: [
+      {
+        file: ENGINE,
+        from: '    const floor = { slots: mine, db, ...this.operations.nextVersion() };\n',
+        to: `    const doomed: Effect[] = [];
+    for (const slot of mine)
+      for (const at of keyspace.databases(slot))
+        for (const [key] of keyspace.entries(slot, at))
+          doomed.push({
+            kind: 'delete', slot, db: at, key, value: null, expiresAtMs: 0,
+            persistent: true, epoch: 0, seq: 0,
+          });
+`,
+      },
+      {
+        file: ENGINE,
+        from: '      effects: [],\n      floors: mine.length > 0 ? [floor] : [],',
+        to: '      effects: doomed,\n      floors: [],',
+      },
+    ],
+  },
+];

@@ -1,0 +1,221 @@
+/** Rules of views and leases, switched off one by one. */
+import type { Rule } from './rule.ts';
+
+const MEMBERSHIP = 'src/cluster/membership.ts';
+const SLOTS = 'src/cluster/slots.ts';
+const LEASE = 'src/cluster/lease.ts';
+const OUTAGE = 'src/cluster/outage.ts';
+const LANE = 'src/cluster/lane.ts';
+const STATEMENTS = 'chaos/sim/database/statements.ts';
+const TABLES = 'chaos/sim/database/tables.ts';
+const STORE = 'chaos/sim/database/store.ts';
+
+const ENDING_NOBODY = {
+  file: STORE,
+  from: 'if (root !== null && root.transaction === seen)',
+  to: 'if (root !== null && root.transaction === -1)',
+} as const;
+
+export const VIEW_RULES: readonly Rule[] = [
+  {
+    row: 'two-views-back',
+    rule: 'a slot waits for the holders of all older views',
+    edits: [{ file: SLOTS, from: 'holders = new Set(older);', to: 'holders = new Set<string>();' }],
+  },
+  {
+    row: 'batch-before-activation',
+    rule: 'a slot waits whenever its owners changed, also when its primary stays',
+    edits: [
+      {
+        file: SLOTS,
+        from: '      if (!sameOwners(before, after)) {',
+        to: `      const [was, is] = [before.owners[0], after.owners[0]];
+      const stays = was !== undefined && is !== undefined && sameRef(was, is);
+      if (!sameOwners(before, after) && !stays) {`,
+      },
+    ],
+  },
+  {
+    row: 'jumped-view',
+    rule: 'a node walks through every view in between',
+    edits: [
+      {
+        file: MEMBERSHIP,
+        from: 'if (this.#view === null) views = views.slice(-1);',
+        to: 'views = views.slice(-1);',
+      },
+      {
+        file: MEMBERSHIP,
+        from: 'if (this.#view === null || view.epoch === this.#epoch + 1) this.#adopt(view);',
+        to: 'if (view.epoch > this.#epoch) this.#adopt(view);',
+      },
+    ],
+  },
+  {
+    row: 'renewal-prolongs-old-view',
+    rule: 'a renewal that names a newer view prolongs nothing until that is adopted',
+    edits: [
+      {
+        file: MEMBERSHIP,
+        from: '    if (renewal.epoch > this.#epoch) await this.catchUp();',
+        to: '    lease.grant(stamp);\n    if (renewal.epoch > this.#epoch) await this.catchUp();',
+      },
+    ],
+  },
+  {
+    row: 'join-fences-everyone',
+    rule: 'a batch of an older view is not done, and no fault of its commands',
+    edits: [
+      {
+        file: LANE,
+        from: "      this.#onAnswer(sent, 'refused', reason);",
+        to: "      this.#onAnswer(sent, 'rejected', reason);",
+      },
+    ],
+  },
+  {
+    row: 'zones-and-removal',
+    rule: 'owners come from the settled list, less the removed',
+    edits: [
+      {
+        file: 'src/cluster/view.ts',
+        from: 'const settled = computeOwners(view.settled, view.replicas);',
+        to: 'const settled = computeOwners(living(view), view.replicas);',
+      },
+    ],
+  },
+  {
+    row: 'unsettled-copies',
+    rule: 'after a change of view the primary sends its state of what is unsettled anywhere',
+    edits: [
+      {
+        file: 'src/cluster/cluster-node.ts',
+        from: '    if (mine.length > 0) this.engine.operations.settle(mine);\n',
+        to: '',
+      },
+      {
+        file: 'src/cluster/operations.ts',
+        from: '    if (own.length > 0) this.settle(own);\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    row: 'renewal-in-flight',
+    rule: 'a lease holds from the moment its renewal was sent',
+    edits: [
+      {
+        file: LEASE,
+        from: 'this.#untilMs = stamp.sentMs + this.#leaseMs - this.#marginMs;',
+        to: 'this.#untilMs = this.#clock.monotonicMs() + this.#leaseMs - this.#marginMs;',
+      },
+    ],
+  },
+  {
+    row: 'renewal-in-flight',
+    variant: 'removal',
+    rule: 'a removal looks at the counter again (modelled database)',
+    edits: [
+      {
+        file: STATEMENTS,
+        from: '!lease.givenUp && lease.counter !== counter',
+        to: '!lease.givenUp && lease.counter < 0',
+      },
+    ],
+  },
+  {
+    row: 'database-clock-steps',
+    rule: 'only the own monotonic clock says how long a counter stands still',
+    edits: [
+      {
+        file: MEMBERSHIP,
+        from: '{ counter: info.counter, sinceMs: nowMs }',
+        to: '{ counter: info.counter, sinceMs: renewal.nowMs }',
+      },
+      {
+        file: MEMBERSHIP,
+        from: `    const now = platform.clock.monotonicMs();
+    return participants`,
+        to: `    const now = this.#last?.nowMs ?? platform.clock.monotonicMs();
+    return participants`,
+      },
+    ],
+  },
+  {
+    row: 'renewals-lost',
+    rule: 'a counter that changes shows life, whichever way it changes',
+    edits: [
+      {
+        file: MEMBERSHIP,
+        from: 'if (seen?.counter !== info.counter)',
+        to: 'if (seen === undefined || seen.counter < info.counter)',
+      },
+    ],
+  },
+  {
+    row: 'database-restart-longer-than-lease',
+    rule: 'after a gap in the own renewals everybody gets a whole lease',
+    edits: [{ file: MEMBERSHIP, from: '    if (gap) this.#observed.clear();\n', to: '' }],
+  },
+  {
+    row: 'minority-with-database',
+    rule: 'with "refuse", no lease means no answer',
+    edits: [{ file: OUTAGE, from: "this.#env.mode === 'refuse' || ", to: '' }],
+  },
+  {
+    row: 'minority-with-database',
+    variant: 'majority',
+    rule: 'without the database, only a majority without leases goes on reading',
+    edits: [
+      {
+        file: OUTAGE,
+        from: 'return leaseless * 2 > this.#env.members();',
+        to: 'return leaseless > 0;',
+      },
+    ],
+  },
+  {
+    row: 'suspend',
+    rule: 'a lease ends when the machine slept',
+    edits: [
+      {
+        file: LEASE,
+        from: 'if (this.#clock.uptimeMs() - now - this.#sleepOffsetMs < SUSPICION_MS) {',
+        to: 'if (now >= 0) {',
+      },
+    ],
+  },
+  {
+    row: 'restart-same-id',
+    rule: 'lanes and leases belong to a life, not to a name (modelled database)',
+    edits: [
+      {
+        file: TABLES,
+        from: 'const keyOf = (ref: NodeRef): string => `${ref.node}/${ref.incarnation}`;',
+        to: 'const keyOf = (ref: NodeRef): string => ref.node;',
+      },
+    ],
+  },
+  {
+    row: 'stopped-inside-batch',
+    rule: 'who holds a lane for longer than a batch may last is terminated (modelled database)',
+    edits: [ENDING_NOBODY],
+  },
+  {
+    row: 'half-cut-live-node',
+    rule: 'who holds a lane for longer than a batch may last is terminated (modelled database)',
+    edits: [ENDING_NOBODY],
+  },
+  {
+    row: 'half-cut-live-node',
+    variant: 'reopen',
+    rule: 'a lane that was lost is opened anew',
+    edits: [
+      {
+        file: LANE,
+        from: '    void session?.close();\n    void this.#open();',
+        to: '    void session?.close();',
+      },
+    ],
+  },
+];

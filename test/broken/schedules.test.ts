@@ -1,0 +1,102 @@
+/**
+ * With a rule of the program switched off, the test of its schedule must fail: else that test proves
+ * nothing. Each rule gets a copy of the repository and a run of its own there, two at a time.
+ *
+ * A run takes seconds, so every run of all tests takes a third of the rules, by the day of the year;
+ * `RINGFENCE_RULES=all` takes them all.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { CLUSTER_RULES, STORAGE_RULES } from '../../chaos/sim/rules/index.ts';
+import { brokenCopy, type Rule, nameOf } from '../../chaos/sim/rules/rule.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const AT_ONCE = 2;
+const TIME_MS = 600_000;
+const DAY_MS = 86_400_000;
+const SHARES = 3;
+
+const all = [
+  ...CLUSTER_RULES.map((rule) => ({ rule, tests: 'test/unit/cluster/schedules' })),
+  ...STORAGE_RULES.map((rule) => ({ rule, tests: 'test/integration/storage' })),
+];
+const share = Math.floor(Date.now() / DAY_MS) % SHARES;
+const wanted =
+  process.env.RINGFENCE_RULES === 'all' ? all : all.filter((_, i) => i % SHARES === share);
+
+interface Verdict {
+  readonly passed: readonly string[];
+  readonly failed: readonly string[];
+}
+
+const verdicts = new Map<string, Verdict>();
+
+beforeAll(async () => {
+  const left = [...wanted];
+  const work = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      verdicts.set(nameOf(next.rule), await verdictWithout(next.rule, next.tests));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}, TIME_MS);
+
+test.each(wanted.map(({ rule }) => [nameOf(rule), rule.rule]))('%s fails unless %s', (name) => {
+  const verdict = verdicts.get(name)!;
+  expect(verdict.failed, `all passed: ${verdict.passed.join('; ')}`).not.toEqual([]);
+});
+
+/** Runs the tests of the rule's row in a copy without the rule. */
+async function verdictWithout(rule: Rule, tests: string): Promise<Verdict> {
+  const folder = await brokenCopy(ROOT, rule);
+  try {
+    const pattern = `(^|[ ,])${rule.row}[:, ]`;
+    const args = ['run', '--root', folder, '--reporter=json', '-t', pattern, tests];
+    const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
+    const child = spawn(process.execPath, [vitest, ...args], {
+      cwd: folder,
+      env: withoutVitest(process.env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    let errors = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
+    await once(child, 'close');
+    return readReport(output, errors);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Report {
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+function readReport(output: string, errors: string): Verdict {
+  const start = output.indexOf('{');
+  if (start < 0) throw new Error(`no report: ${output}${errors}`);
+  const report = JSON.parse(output.slice(start)) as Report;
+  const results = report.testResults.flatMap(({ assertionResults }) => assertionResults);
+  const named = (status: string): string[] =>
+    results.filter((result) => result.status === status).map(({ fullName }) => fullName);
+  const verdict = { passed: named('passed'), failed: named('failed') };
+  if (verdict.passed.length + verdict.failed.length === 0) {
+    throw new Error(`nothing was run: ${output.slice(0, 2000)}${errors}`);
+  }
+  return verdict;
+}
+
+/** What this run has told its own processes is not meant for another one. */
+function withoutVitest(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => !/^(VITEST|TEST$|VITE_|DEV$|PROD$|MODE$|SSR$|BASE_URL$)/.test(name),
+    ),
+  );
+}

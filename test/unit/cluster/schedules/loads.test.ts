@@ -1,0 +1,152 @@
+/** Schedules of what comes into memory from outside, and of what leaves it. */
+import { expect } from 'vitest';
+import { slotOf } from '../../../../src/cluster/slot.ts';
+import { Sim } from '../../../../chaos/sim/cluster.ts';
+import { evict, expectEverywhere, inMemory, schedule, threeNodes, track } from './support.ts';
+
+schedule(
+  'fetch-meets-delete',
+  'a key stays deleted when the legacy source answers late',
+  async () => {
+    const { sim } = await threeNodes();
+    const key = sim.keyOn('a', 'legacy:');
+    sim.legacy.values.set(key, 'old');
+    sim.legacy.delayMs = 50;
+    const read = track(sim.client('b').send('GET', key));
+    await sim.run(20);
+    await sim.wait(sim.client('c').send('SET', key, 'x'));
+    await sim.wait(sim.client('c').send('DEL', key));
+    await sim.run(200);
+    expect(read.value).toBe('$-1');
+    await expectEverywhere(sim, ['a', 'b', 'c'], ['GET', key], '$-1');
+    expect(sim.database.valueOf(key)).toBeUndefined();
+  },
+);
+
+schedule(
+  'fetch-meets-delete',
+  'a key stays deleted when the scan of its slot ends late',
+  async () => {
+    const { sim, onA: key } = await threeNodes({ warmUp: true });
+    const isComplete = (): boolean => sim.node('a').life.slots.isComplete(slotOf(key));
+    await sim.wait(sim.client('a').send('SET', key, 'old'));
+    await sim.until(isComplete, 5000, 'the slot is complete');
+    evict(sim, 'a', key);
+    sim.database.holdAnswers('a', 'loads');
+    await sim.until(() => sim.database.heldAnswers('a', 'loads') > 0, 5000, 'the slot is scanned');
+    // Two writes that need no look at the old value, so that nothing is left in memory to tell.
+    await sim.wait(sim.client('b').send('SET', key, 'x'));
+    await sim.wait(sim.client('b').send('DEL', key));
+    await sim.run(20);
+    expect(inMemory(sim, 'a', key)).toBeUndefined();
+    sim.database.releaseAnswers('a', 'loads');
+    await sim.run(100);
+    await expectEverywhere(sim, ['a', 'b', 'c'], ['GET', key], '$-1');
+  },
+);
+
+schedule(
+  'delete-then-hydrate',
+  'absent for as long as the policy says, then asked for',
+  async () => {
+    const { sim } = await threeNodes();
+    const key = sim.keyOn('a', 'legacy:');
+    sim.legacy.values.set(key, 'old');
+    await expectEverywhere(sim, ['b'], ['GET', key], '$3 old');
+    expect(sim.database.valueOf(key)).toBe('old');
+    await expectEverywhere(sim, ['b'], ['DEL', key], ':1');
+    const { fetches } = sim.legacy;
+    await expectEverywhere(sim, ['a', 'b', 'c'], ['GET', key], '$-1');
+    // Neither eviction nor the death of the primary bring it back: the table remembers.
+    for (const name of ['a', 'b', 'c']) evict(sim, name, key);
+    await expectEverywhere(sim, ['a', 'b', 'c'], ['GET', key], '$-1');
+    sim.kill('a');
+    await sim.settle('b', 'c');
+    await expectEverywhere(sim, ['b', 'c'], ['GET', key], '$-1');
+    expect(sim.legacy.fetches).toBe(fetches);
+    await sim.run(60_000);
+    await expectEverywhere(sim, ['b', 'c'], ['GET', key], '$3 old');
+  },
+);
+
+schedule('ttl-clocks', 'what the primary calls expired, no slower clock answers', async () => {
+  const sim = new Sim();
+  sim.database.clockErrorMs.set('b', -45);
+  await sim.startAll('a', 'b', 'c');
+  const key = sim.keyOn('a');
+  await sim.wait(sim.client('a').send('SET', key, 'v', 'PX', '3000'));
+  await sim.run(1000);
+  await expectEverywhere(sim, ['b'], ['GET', key], '$1 v');
+  // Without its lane the primary cannot remove the key everywhere, but may say that it has expired.
+  sim.database.cutSession('a', 'lane');
+  void sim.client('a').send('SET', sim.keyOn('a', 'x'), 'w');
+  await sim.until(() => sim.node('a').life.engine.lane.down, 1000, 'the lane is down');
+  const reader = sim.client('a');
+  for (let i = 0; (await sim.wait(reader.send('GET', key))) === '$1 v'; i++) {
+    expect(i).toBeLessThan(5000);
+    await sim.run(1);
+  }
+  expect(inMemory(sim, 'b', key)?.value).toBe('v');
+  const late = ['b', 'c'].map((name) => track(sim.client(name).send('GET', key)));
+  await sim.run(20);
+  for (const read of late) expect(read.value).toBe('$-1');
+});
+
+schedule('reaper-meets-persist', 'a row made persistent while it was picked stays', async () => {
+  const { sim, onA: key } = await threeNodes();
+  sim.database.seed(key, 'v', sim.node('a').life.time.nowMs() + 200);
+  await sim.run(250);
+  sim.database.holdAnswers('a', 'loads');
+  await sim.until(() => sim.database.heldAnswers('a', 'loads') > 0, 6000, 'the reaper has picked');
+  expect(await sim.wait(sim.client('b').send('SET', key, 'kept'))).toBe('+OK');
+  await sim.run(20);
+  for (const name of ['a', 'b', 'c']) evict(sim, name, key);
+  sim.database.releaseAnswers('a', 'loads');
+  await sim.run(100);
+  expect(sim.database.valueOf(key)).toBe('kept');
+  await expectEverywhere(sim, ['a', 'b', 'c'], ['GET', key], '$4 kept');
+});
+
+schedule(
+  'partial-hash',
+  'a change of a key that a replica evicted leaves it absent there',
+  async () => {
+    const { sim, onA: key } = await threeNodes();
+    await sim.wait(sim.client('a').send('SET', key, 'whole'));
+    await sim.run(20);
+    evict(sim, 'b', key);
+    expect(await sim.wait(sim.client('a').send('EXPIRE', key, '1000'))).toBe(':1');
+    await sim.run(20);
+    expect(inMemory(sim, 'b', key)).toBeUndefined();
+    await expectEverywhere(sim, ['b', 'a', 'c'], ['GET', key], '$5 whole');
+  },
+);
+
+schedule('huge-delete', 'FLUSHALL of any number of keys is one bounded batch', async () => {
+  const { sim, onA: key } = await threeNodes();
+  const keys = Array.from({ length: 5000 }, (_, i) => `k${i}`);
+  await sim.wait(sim.client('a').send('MSET', ...keys.flatMap((each) => [each, 'v'])));
+  await sim.run(50);
+  const before = sim.database.committed.length;
+  sim.database.holdBatches('a');
+  const flush = track(
+    sim
+      .node('c')
+      .cluster.flush(null)
+      .then(() => 'done'),
+  );
+  await sim.until(() => sim.database.heldBatches > 0, 200, 'the flush of one primary is under way');
+  // The others' writes wait for nothing but their own part.
+  await sim.run(20);
+  expect(await sim.wait(sim.client('b').send('SET', sim.keyOn('b'), 'w'), 100)).toBe('+OK');
+  sim.kill('a');
+  await sim.settle('b', 'c');
+  await sim.until(() => flush.done, 6000, 'the flush ends');
+  expect(flush.value).toBe('done');
+  for (const { batch } of sim.database.committed.slice(before)) {
+    expect(batch.rows.length).toBeLessThan(5);
+    expect(batch.floors.length).toBeLessThan(5);
+  }
+  await expectEverywhere(sim, ['b', 'c'], ['GET', key], '$-1');
+  expect(sim.database.valueOf(key)).toBeUndefined();
+});
