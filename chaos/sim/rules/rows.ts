@@ -196,7 +196,6 @@ export const ROWS = [
     name: 'other-database',
     schedule: "after PostgreSQL's own failover the newest view and batches are missing",
     must: 'nodes notice, drop, and start above the highest epoch',
-    waitsFor: 'a modelled database that loses commits; nothing of it is there',
   },
   {
     name: 'suspend',

@@ -23,8 +23,8 @@ export const TRANSACTION_RULES: readonly Rule[] = [
     edits: [
       {
         file: STATEMENTS,
-        from: 'if (lane?.generation !== generation || lane.epoch !== batch.epoch) {',
-        to: 'if (lane?.generation !== generation) {',
+        from: 'if (lane?.generation !== generation || lane.epoch !== batch.epoch)',
+        to: 'if (lane?.generation !== generation)',
       },
       {
         file: TABLES,

@@ -46,7 +46,7 @@ export const VIEW_RULES: readonly Rule[] = [
       },
       {
         file: MEMBERSHIP,
-        from: 'if (this.#view === null || view.epoch === this.#epoch + 1) this.#adopt(view);',
+        from: 'if (this.#view === null || view.previous === this.#epoch) this.#adopt(view);',
         to: 'if (view.epoch > this.#epoch) this.#adopt(view);',
       },
     ],
@@ -217,5 +217,10 @@ export const VIEW_RULES: readonly Rule[] = [
         to: '    void session?.close();',
       },
     ],
+  },
+  {
+    row: 'other-database',
+    rule: 'the first view after a failover of the database is above every epoch seen',
+    edits: [{ file: MEMBERSHIP, from: 'above: this.#env.highestEpoch,', to: 'above: 0,' }],
   },
 ];

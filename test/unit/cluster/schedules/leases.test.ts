@@ -39,7 +39,14 @@ schedule('renewal-in-flight', 'a removal that a renewal overtook is refused', as
   const view = membership.view!;
   const counter = sim.database.counterOf(self)!;
   await justRenewed(sim, 'c');
-  const without = { ...view, epoch: view.epoch + 1, id: 'x', removed: [self], coming: [] };
+  const without = {
+    ...view,
+    epoch: view.epoch + 1,
+    previous: view.epoch,
+    id: 'x',
+    removed: [self],
+    coming: [],
+  };
   expect(() => sim.database.propose({ view: without, removals: [{ ref: self, counter }] })).toThrow(
     'has renewed its lease',
   );
@@ -246,4 +253,21 @@ schedule('half-cut-live-node', 'the node ends its old backend, and writes on', a
   sim.startNode('d');
   await sim.settle(...ABC, 'd');
   await expectEverywhere(sim, ['d'], ['GET', key], '$1 w');
+});
+
+schedule('other-database', 'nodes notice, drop, and start above the highest epoch', async () => {
+  const { sim, onA: key } = await threeNodes();
+  await sim.wait(sim.client('b').send('SET', key, 'kept'));
+  const standby = sim.database.snapshot();
+  sim.startNode('d');
+  await sim.settle(...ABC, 'd');
+  await expectEverywhere(sim, ['d'], ['SET', key, 'lost'], '+OK');
+  const { epoch } = sim.node('a').cluster;
+  sim.database.failOver(standby);
+  await sim.settle(...ABC, 'd');
+  const fresh = sim.database.views.slice(standby.views.length);
+  expect(Math.min(...fresh.map((view) => view.epoch))).toBeGreaterThan(epoch);
+  await expectEverywhere(sim, [...ABC, 'd'], ['GET', key], '$4 kept');
+  await expectEverywhere(sim, ['c'], ['SET', key, 'new'], '+OK');
+  expect(sim.database.valueOf(key)).toBe('new');
 });

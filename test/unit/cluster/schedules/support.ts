@@ -83,6 +83,7 @@ function viewAfter(sim: Sim, settled: readonly string[], coming: readonly string
   return {
     ...newest,
     epoch: newest.epoch + 1,
+    previous: newest.epoch,
     id: `forced-${newest.epoch + 1}`,
     settled: settled.map(memberOf),
     removed: [],

@@ -1,5 +1,6 @@
 /** Schedules of commands over several primaries. */
 import { expect } from 'vitest';
+import { sleep } from '../../../../src/platform/clock.ts';
 import { batchHeld, expectEverywhere, keyOwnedBy, schedule, threeNodes, track } from './support.ts';
 
 const ABC = ['a', 'b', 'c'];
@@ -93,7 +94,11 @@ schedule(
     })();
     const readers = ABC.map(async (name, i) => {
       const reader = sim.client(name);
-      while (writing) seen.push(await reader.send('MGET', ...(i === 1 ? [onB, onA] : [onA, onB])));
+      while (writing) {
+        seen.push(await reader.send('MGET', ...(i === 1 ? [onB, onA] : [onA, onB])));
+        // A read of this node's memory takes no time: without a pause none would ever pass.
+        await sleep(sim.time, 1);
+      }
     });
     await sim.wait(Promise.all([writes, ...readers]));
     expect(seen.length).toBeGreaterThan(10);
