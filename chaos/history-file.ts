@@ -151,10 +151,11 @@ function isWhole(line: string): boolean {
   }
 }
 
-function beginning([kind, format, run]: Row): History {
-  if (kind !== 'run') throw new Error(`a history begins with its run, not with '${kind}'`);
-  if (format !== FORMAT) throw new Error(`a history of format ${String(format)}, not ${FORMAT}`);
-  return new History(run as History['run']);
+function beginning(row: Row): History {
+  if (!Array.isArray(row) || row[0] !== 'run')
+    throw new Error('no history: it begins with its run');
+  if (row[1] !== FORMAT) throw new Error(`a history of format ${String(row[1])}, not ${FORMAT}`);
+  return new History(row[2] as History['run']);
 }
 
 function readRow(row: Row, history: History, end: EndReader): void {
