@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { MUTATIONS } from './broken/index.ts';
 import { buildBroken, type Mutation } from './broken/mutation.ts';
+import { SIM_FAULTS } from './faults/index.ts';
 import { GENERATOR } from './plan.ts';
 import { runSeeds, type SeedReport } from './runner.ts';
 
@@ -19,6 +20,8 @@ const HELP = `Usage: npm run sim -- [flags]
   --seeds COUNT   run that many (100)
   --minutes M     run as many as fit into that time
   --from N        the first seed of many (a random one)
+  --faults A,B    only these faults (this changes what a seed means); the default of a broken build
+                  are those that it is about: see chaos/sim/faults
   --broken NAME   run a build that is broken on purpose, until it is caught:
                   ${MUTATIONS.map(({ name }) => name).join(', ')}
   --workers N     processes (as many as there are processors)
@@ -33,6 +36,7 @@ interface Options {
   readonly count: number;
   readonly minutes: number | null;
   readonly broken: Mutation | null;
+  readonly faults: readonly string[];
   readonly workers: number;
 }
 
@@ -67,6 +71,7 @@ function parseOptions(): Options | 'help' {
       minutes: { type: 'string' },
       from: { type: 'string' },
       broken: { type: 'string' },
+      faults: { type: 'string' },
       workers: { type: 'string', default: String(availableParallelism()) },
       help: { type: 'boolean', default: false },
     },
@@ -84,6 +89,7 @@ function parseOptions(): Options | 'help' {
     count: wholeNumber('seeds', values.seeds, 1),
     minutes: values.minutes === undefined ? null : wholeNumber('minutes', values.minutes, 1),
     broken,
+    faults: faultNames(values.faults) ?? broken?.faults ?? [],
     workers: wholeNumber('workers', values.workers, 1),
   };
 }
@@ -95,18 +101,29 @@ function wholeNumber(name: string, text: string, min: number): number {
   return value;
 }
 
+function faultNames(text: string | undefined): string[] | undefined {
+  const names = text?.split(',');
+  const unknown = names?.find((name) => !SIM_FAULTS.some((fault) => fault.name === name));
+  if (unknown !== undefined) {
+    const known = SIM_FAULTS.map(({ name }) => name).join(', ');
+    throw new Error(`there is no fault '${unknown}'; there are: ${known}`);
+  }
+  return names;
+}
+
 /** One seed, with its log. */
-async function replay({ seed, broken }: Options, root: string): Promise<number> {
+async function replay({ seed, broken, faults }: Options, root: string): Promise<number> {
   const left = [seed!];
   let failed = false;
   await runSeeds({
     root,
     workers: 1,
+    faults,
     wantsLog: true,
     next: () => left.pop(),
     onReport(report) {
       for (const line of report.log) say(line);
-      tell(report, broken);
+      tell(report, broken, faults);
       failed = report.failures.length > 0;
     },
   });
@@ -115,7 +132,7 @@ async function replay({ seed, broken }: Options, root: string): Promise<number> 
 }
 
 async function runMany(options: Options, root: string): Promise<number> {
-  const { from, count, minutes, broken, workers } = options;
+  const { from, count, minutes, broken, faults, workers } = options;
   const startedAtMs = performance.now();
   const untilMs = minutes === null ? null : startedAtMs + minutes * 60_000;
   const failed: number[] = [];
@@ -134,13 +151,14 @@ async function runMany(options: Options, root: string): Promise<number> {
   await runSeeds({
     root,
     workers,
+    faults,
     next: () => (isOver() ? undefined : next++),
     onReport(report) {
       done++;
       operations += report.operations;
       if (report.failures.length === 0) return;
       failed.push(report.seed);
-      tell(report, broken);
+      tell(report, broken, faults);
     },
   });
   clearInterval(saying);
@@ -149,12 +167,17 @@ async function runMany(options: Options, root: string): Promise<number> {
   return failed.length > 0 ? 1 : 0;
 }
 
-function tell({ seed, failures }: SeedReport, broken: Mutation | null): void {
+function tell(
+  { seed, failures }: SeedReport,
+  broken: Mutation | null,
+  faults: readonly string[],
+): void {
   if (failures.length === 0) return;
   say(`seed ${seed} FAILED`);
   for (const line of failures.flatMap((text) => text.split('\n'))) say(`  ${line}`);
   const build = broken === null ? '' : ` --broken ${broken.name}`;
-  say(`  replay: npm run sim -- --seed ${seed}${build}`);
+  const only = faults.length === 0 ? '' : ` --faults ${faults.join(',')}`;
+  say(`  replay: npm run sim -- --seed ${seed}${only}${build}`);
 }
 
 function say(line: string): void {

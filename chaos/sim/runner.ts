@@ -5,6 +5,8 @@ import { join } from 'node:path';
 /** What a worker is told. */
 export interface Assignment {
   readonly seed: number;
+  /** Names of the faults that may come; empty: all of them. */
+  readonly faults: readonly string[];
   /** Whether the report has the whole log. */
   readonly wantsLog: boolean;
 }
@@ -25,6 +27,8 @@ export interface RunSeedsOptions {
   readonly next: () => number | undefined;
   readonly workers: number;
   readonly wantsLog?: boolean;
+  /** Names of the faults that may come; all of them when this is missing. */
+  readonly faults?: readonly string[];
   /** Folder with `src` and `chaos`: the checkout, or a copy of it that was broken on purpose. */
   readonly root: string;
   readonly onReport: (report: SeedReport) => void;
@@ -40,12 +44,13 @@ export async function runSeeds(options: RunSeedsOptions): Promise<void> {
   await Promise.all(Array.from({ length: options.workers }, () => work(options)));
 }
 
-async function work({ next, wantsLog = false, root, onReport }: RunSeedsOptions): Promise<void> {
+async function work(options: RunSeedsOptions): Promise<void> {
+  const { next, wantsLog = false, faults = [], root, onReport } = options;
   let child: ChildProcess | null = null;
   try {
     for (let seed = next(); seed !== undefined; seed = next()) {
       child ??= start(root);
-      const report = await assign(child, { seed, wantsLog });
+      const report = await assign(child, { seed, faults, wantsLog });
       if (!child.connected || child.exitCode !== null || report.operations === 0) {
         child.kill('SIGKILL');
         child = null;

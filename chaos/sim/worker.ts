@@ -14,7 +14,7 @@ process.on('uncaughtException', (error) => crash(error));
 async function run(assignment: Assignment): Promise<void> {
   current = assignment;
   const startedAtMs = performance.now();
-  const outcome = await runSchedule(assignment.seed);
+  const outcome = await runSchedule(assignment.seed, assignment.faults);
   const failed = failures(outcome).map(
     ({ checker, status, findings }) => `${checker} ${status}:\n${findings.join('\n')}`,
   );

@@ -20,6 +20,7 @@ test.each(MUTATIONS)(
     try {
       await runSeeds({
         root: build.root,
+        faults: mutation.faults,
         workers: availableParallelism(),
         next: () => (caught.length > 0 || seed > mutation.seedsMax ? undefined : seed++),
         onReport: ({ failures }) => caught.push(...failures),

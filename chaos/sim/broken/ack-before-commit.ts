@@ -8,5 +8,6 @@ export const ackBeforeCommit: Mutation = {
     // Not before its effects are in memory: the client's next command may run right now.`,
   replacement: `    this.operations.launch(op, slots, [], true);
     task.onReply(reply, '');`,
+  faults: ['kill', 'lost-lane', 'restart-at-once', 'database-crash'],
   seedsMax: 6,
 };

@@ -6,5 +6,6 @@ export const fenceOff: Mutation = {
   file: 'chaos/sim/database/statements.ts',
   text: 'if (lane?.generation !== generation || lane.epoch !== batch.epoch)',
   replacement: 'if (lane === undefined)',
-  seedsMax: 8,
+  faults: ['lost-lane', 'pause-long', 'cut-from-database', 'slow-disk'],
+  seedsMax: 24,
 };

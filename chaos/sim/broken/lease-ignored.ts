@@ -6,5 +6,6 @@ export const leaseIgnored: Mutation = {
   file: 'src/cluster/lease.ts',
   text: 'if (now >= this.#untilMs) return false;',
   replacement: 'if (this.#untilMs > 0) return true;',
-  seedsMax: 24,
+  faults: ['pause-long', 'suspend', 'cut-from-database', 'partition'],
+  seedsMax: 8,
 };

@@ -15,6 +15,8 @@ export interface Mutation {
   /** Must occur in the file exactly once. */
   readonly text: string;
   readonly replacement: string;
+  /** Names of the faults under which the rule counts; the schedules have only these. */
+  readonly faults: readonly string[];
   /** Some seed from 1 to this one must fail; measured, with room for changes of the generator. */
   readonly seedsMax: number;
 }
@@ -45,7 +47,7 @@ export function buildBroken(root: string, mutation: Mutation): BrokenBuild {
 /** Breaks the sources below `root`. Throws when the text is not there exactly once. */
 export function apply(
   root: string,
-  { name, file, text, replacement }: Omit<Mutation, 'seedsMax' | 'why'>,
+  { name, file, text, replacement }: Omit<Mutation, 'seedsMax' | 'faults' | 'why'>,
 ): void {
   const path = join(root, file);
   const parts = readFileSync(path, 'utf8').split(text);

@@ -2,6 +2,7 @@ import type { SimFault } from '../ground.ts';
 import { CLOCK_FAULTS } from './clocks.ts';
 import { DATABASE_FAULTS } from './database.ts';
 import { NETWORK_FAULTS } from './network.ts';
+import { OPERATOR_FAULTS } from './operators.ts';
 import { PROCESS_FAULTS } from './processes.ts';
 
 /** A schedule draws from these. To change the list is to change what every seed means. */
@@ -10,4 +11,5 @@ export const SIM_FAULTS: readonly SimFault[] = [
   ...NETWORK_FAULTS,
   ...DATABASE_FAULTS,
   ...CLOCK_FAULTS,
+  ...OPERATOR_FAULTS,
 ];

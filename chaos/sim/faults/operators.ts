@@ -1,0 +1,74 @@
+/** What operators ask for while everything else happens: nodes that leave by plan, copies, weights. */
+import type { Cluster } from '../../../src/cluster/cluster.ts';
+import { ReplyError } from '../../../src/errors.ts';
+import type { Ground, SimFault } from '../ground.ts';
+import type { SeededRandom } from '../random.ts';
+
+/** Longer than a hand-over takes when nothing is in its way, milliseconds. */
+const LEAVE_MS_MAX = 6_000;
+
+/** Says what became of it: an operator who is refused tries again some other day. */
+async function asked(
+  ground: Ground,
+  { node, what }: { node: string; what: string },
+  wish: (cluster: Cluster) => Promise<void>,
+): Promise<void> {
+  const { host, cluster } = ground.sim.node(node);
+  if (host.dead || host.stopped) return;
+  ground.say(what);
+  try {
+    await wish(cluster);
+    ground.say(`${what}: done`);
+  } catch (error) {
+    if (!(error instanceof ReplyError)) throw error;
+    ground.say(`${what}: ${error.message}`);
+  }
+}
+
+/** Everything is handed over first; then the process is stopped, and another one joins some time later. */
+const plannedLeave: SimFault = {
+  name: 'planned-leave',
+  async inject(ground, random) {
+    const node = ground.take(random);
+    if (node === undefined) return;
+    const leaving = asked(ground, { node, what: `${node} leaves` }, (cluster) => cluster.leave());
+    await Promise.race([leaving, ground.sleep(LEAVE_MS_MAX)]);
+    ground.disturb(node);
+    await ground.stop(node);
+    await ground.sleep(random.between(0, 2000));
+    ground.start(node);
+    ground.calm(node);
+    ground.release(node);
+  },
+};
+
+/** One or several changes, asked of any node. */
+function changes(
+  name: string,
+  change: (ground: Ground, random: SeededRandom) => Promise<void>,
+): SimFault {
+  return {
+    name,
+    async inject(ground, random) {
+      for (let left = 1 + random.below(3); left > 0; left--) {
+        await change(ground, random);
+        await ground.sleep(random.between(0, 1500));
+      }
+    },
+  };
+}
+
+const replicas = changes('set-replicas', (ground, random) => {
+  const count = 1 + random.below(4);
+  const asking = { node: random.pick(ground.nodes), what: `${count} copies of each key` };
+  return asked(ground, asking, (cluster) => cluster.grant({ kind: 'replicas', replicas: count }));
+});
+
+const weight = changes('set-weight', (ground, random) => {
+  const node = random.pick(ground.nodes);
+  const tokens = 1 + random.below(24);
+  const asking = { node: random.pick(ground.nodes), what: `${tokens} points for ${node}` };
+  return asked(ground, asking, (cluster) => cluster.grant({ kind: 'weight', node, tokens }));
+});
+
+export const OPERATOR_FAULTS: readonly SimFault[] = [plannedLeave, replicas, weight];
