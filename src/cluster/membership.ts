@@ -442,8 +442,10 @@ export class Membership {
       'view proposed',
     );
     if (this.#stopped) return;
+    // First: what adoption sends bears the new epoch, and whoever meets that before the news holds up the
+    // link, and reads the view from the database.
+    this.#env.announce(next);
     if (this.#epoch === next.previous) this.#adopt(next);
-    if (!this.#stopped) this.#env.announce(next);
   }
 
   #onProposalFailed(error: unknown): void {
