@@ -147,8 +147,13 @@ export class SimDatabase {
 
   /** The node's connection for batches breaks; what is under way there has no answer. */
   breakLane(node: string): void {
+    this.breakSession(node, 'lane');
+  }
+
+  /** The node's connections for this role break; what is under way there has no answer. */
+  breakSession(node: string, role: SessionRole): void {
     for (const backend of [...this.#backends.values()])
-      if (backend.node === node && backend.role === 'lane') backend.connection.breakBoth();
+      if (backend.node === node && backend.role === role) backend.connection.breakBoth();
   }
 
   /** Sessions of this role get no answer for this node, while its other sessions go on. */

@@ -222,7 +222,10 @@ schedule('stopped-inside-batch', 'the view change ends its batch and goes on', a
   void sim.client('a').send('SET', key, 'late');
   await sim.until(() => sim.database.isHeld('commit a'), 200, 'the batch has its locks');
   sim.node('a').host.pause();
+  const paused = sim.time.monotonicMs();
   await sim.settle('b', 'c');
+  // A lease until it counts as dead, and the bound of a batch; no timeout of the server is as short.
+  expect(sim.time.monotonicMs() - paused).toBeLessThan(3000);
   await expectEverywhere(sim, ['b'], ['SET', onB, 'v'], '+OK');
   await expectEverywhere(sim, ['b', 'c'], ['GET', key], '$3 old');
   sim.database.releaseCommits('a');
@@ -235,23 +238,22 @@ schedule('stopped-inside-batch', 'the view change ends its batch and goes on', a
 
 schedule('half-cut-live-node', 'the node ends its old backend, and writes on', async () => {
   const { sim, onA: key, onB } = await threeNodes();
-  const { epoch } = sim.node('a').cluster;
   sim.database.holdCommits('a');
   const write = track(sim.client('b').send('SET', key, 'v'));
   await sim.until(() => sim.database.isHeld('commit a'), 200, 'the batch has its locks');
-  // From here on nothing of this connection arrives anywhere; the backend goes on holding its lock.
-  sim.database.cutSession('a', 'lane');
+  // The node sees its connection break; the backend goes on holding its lock.
+  sim.database.breakLane('a');
   await expectEverywhere(sim, ['c'], ['SET', onB, 'v'], '+OK');
-  await sim.until(() => sim.node('a').life.engine.lane.down, 5000, 'the node gives it up');
-  sim.database.healSession('a', 'lane');
-  await sim.until(() => !sim.node('a').life.engine.lane.down, 3000, 'the lane is open again');
+  sim.startNode('d');
+  // No timeout of the server is as short.
+  const coming = (): number => sim.database.views.at(-1)!.coming.length;
+  await sim.until(() => coming() === 4, 2500, 'd is in a view');
   sim.database.releaseCommits('a');
   await sim.until(() => write.done, 2000, 'it is answered');
   expect(write.value).toMatch(/^\+OK|^-UNKNOWN/);
-  await expectEverywhere(sim, ['b'], ['SET', key, 'w'], '+OK');
-  expect(sim.node('a').cluster.epoch).toBe(epoch);
-  sim.startNode('d');
   await sim.settle(...ABC, 'd');
+  await expectEverywhere(sim, ['b'], ['SET', key, 'w'], '+OK');
+  expect(sim.node('a').cluster.expulsions).toBe(0);
   await expectEverywhere(sim, ['d'], ['GET', key], '$1 w');
 });
 

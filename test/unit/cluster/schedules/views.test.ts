@@ -123,6 +123,8 @@ schedule(
     expect(inMemory(sim, 'a', key)?.value).toBe('old');
     forceView(sim, { settled: ABC, coming: ABCD, heardBy: ['b', 'c', 'd'] });
     const { epoch } = sim.database.views.at(-1)!;
+    // What it asked while it was deaf is not answered late.
+    sim.database.breakSession('a', 'control');
     sim.database.healSession('a', 'control');
     await sim.until(() => sim.node('a').cluster.epoch >= epoch, 3000, 'a is in the newest view');
     expect(sim.node('a').cluster.expulsions).toBe(0);
