@@ -32,9 +32,7 @@ export const STORAGE_RULES: readonly Rule[] = [
     row: 'delete-then-older-set',
     variant: 'postgres',
     rule: 'batch n needs batch n-1',
-    edits: [
-      { file: SCHEMA, from: 'IF p_number > last_number + 1 THEN', to: 'IF p_number < 0 THEN' },
-    ],
+    edits: [{ file: SCHEMA, from: 'AND b.number = p_number - 1)', to: 'AND b.number < p_number)' }],
   },
   {
     row: 'renewal-in-flight',
@@ -102,13 +100,14 @@ export const STORAGE_RULES: readonly Rule[] = [
     edits: [
       {
         file: SCHEMA,
-        from: `  PERFORM 1 FROM ringfence.lane l
-    WHERE l.node = p_node AND l.incarnation = p_incarnation
-      AND l.generation = p_generation AND l.epoch = p_epoch
-    FOR NO KEY UPDATE;`,
-        to: `  UPDATE ringfence.lane l SET created_at = now()
-    WHERE l.node = p_node AND l.incarnation = p_incarnation
-      AND l.generation = p_generation AND l.epoch = p_epoch;`,
+        from: `    PERFORM ringfence.refuse_batch(p_node, p_incarnation, p_generation, p_epoch, p_number);
+  END IF;
+`,
+        to: `    PERFORM ringfence.refuse_batch(p_node, p_incarnation, p_generation, p_epoch, p_number);
+  END IF;
+  UPDATE ringfence.lane l SET created_at = now()
+    WHERE l.node = p_node AND l.incarnation = p_incarnation;
+`,
       },
     ],
   },
