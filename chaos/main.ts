@@ -10,7 +10,9 @@ import { runChaos } from './live/run.ts';
 import { type ChaosOptions, helpText, readOptions, UsageError } from './options.ts';
 import { untilReady } from './target.ts';
 
-process.exitCode = await main();
+const code = await main();
+// A run that was stopped in the middle still has clients and a schedule that go on for ever.
+process.exit(code);
 
 async function main(): Promise<number> {
   let options: ChaosOptions | undefined;
