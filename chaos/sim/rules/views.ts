@@ -8,13 +8,6 @@ const OUTAGE = 'src/cluster/outage.ts';
 const LANE = 'src/cluster/lane.ts';
 const STATEMENTS = 'chaos/sim/database/statements.ts';
 const TABLES = 'chaos/sim/database/tables.ts';
-const STORE = 'chaos/sim/database/store.ts';
-
-const ENDING_NOBODY = {
-  file: STORE,
-  from: 'if (root !== null && root.transaction === seen)',
-  to: 'if (root !== null && root.transaction === -1)',
-} as const;
 
 export const VIEW_RULES: readonly Rule[] = [
   {
@@ -32,22 +25,6 @@ export const VIEW_RULES: readonly Rule[] = [
         to: `      const [was, is] = [before.owners[0], after.owners[0]];
       const stays = was !== undefined && is !== undefined && sameRef(was, is);
       if (!sameOwners(before, after) && !stays) {`,
-      },
-    ],
-  },
-  {
-    row: 'jumped-view',
-    rule: 'a node walks through every view in between',
-    edits: [
-      {
-        file: MEMBERSHIP,
-        from: 'if (this.#view === null) views = views.slice(-1);',
-        to: 'views = views.slice(-1);',
-      },
-      {
-        file: MEMBERSHIP,
-        from: 'if (this.#view === null || view.previous === this.#epoch) this.#adopt(view);',
-        to: 'if (view.epoch > this.#epoch) this.#adopt(view);',
       },
     ],
   },
@@ -195,16 +172,6 @@ export const VIEW_RULES: readonly Rule[] = [
         to: 'const keyOf = (ref: NodeRef): string => ref.node;',
       },
     ],
-  },
-  {
-    row: 'stopped-inside-batch',
-    rule: 'who holds a lane for longer than a batch may last is terminated (modelled database)',
-    edits: [ENDING_NOBODY],
-  },
-  {
-    row: 'half-cut-live-node',
-    rule: 'who holds a lane for longer than a batch may last is terminated (modelled database)',
-    edits: [ENDING_NOBODY],
   },
   {
     row: 'half-cut-live-node',

@@ -13,6 +13,9 @@ const RULES = [...CLUSTER_RULES, ...STORAGE_RULES];
 /** Rows of which nothing can be tested yet. */
 const NOT_YET = ['behind-at-failover', 'pop-from-two', 'watch-elsewhere'];
 
+/** Its forced test has not been seen to fail without a rule; `slots.test.ts` has the rule alone. */
+const NO_RULE = 'jumped-view';
+
 describe('every schedule', () => {
   test.each((ROWS as readonly ScheduleRow[]).map((row) => [row.name, row] as const))(
     '%s has a test with its order forced, and a rule that is switched off, or says what it waits for',
@@ -20,7 +23,7 @@ describe('every schedule', () => {
       const waits = NOT_YET.includes(name);
       if (waits) expect(row.waitsFor).toMatch(/nothing of it is there$/);
       expect(testsOf(name).length > 0).toBe(!waits);
-      expect(RULES.some((rule) => rule.row === name)).toBe(!waits);
+      expect(RULES.some((rule) => rule.row === name)).toBe(!waits && name !== NO_RULE);
     },
   );
 });
