@@ -14,7 +14,8 @@ time (\`test/unit/cluster/schedules\`), and where PostgreSQL itself keeps the ru
 The tests are found by name: \`npx vitest run -t zombie-commit\`.
 
 A test that cannot fail proves nothing. So each rule is also switched off: \`chaos/sim/rules\` replaces its source text in a
-temporary copy, and \`test/broken\` expects the test of the row to fail there. P is a primary, R a replica, A to C are nodes.
+temporary copy, and \`test/broken\` expects the test of the row to fail there; it tries every rule in every run, which takes
+minutes. P is a primary, R a replica, A to C are nodes.
 `;
 
 /** Files with a test of this row, relative to the repository. */

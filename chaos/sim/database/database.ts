@@ -130,7 +130,16 @@ export class SimDatabase {
     this.#gates.set(`commit ${node}`, []);
   }
 
-  /** Something waits at this gate: `batch NODE` or `commit NODE`. */
+  /** Reads of this kind see what is there and are not answered until `releaseReads`. */
+  holdReads(node: string, kind: 'scan' | 'expired'): void {
+    this.#gates.set(`${kind} ${node}`, []);
+  }
+
+  releaseReads(node: string, kind: 'scan' | 'expired'): void {
+    this.#open(`${kind} ${node}`);
+  }
+
+  /** Something waits at this gate: `batch NODE`, `commit NODE`, `scan NODE` or `expired NODE`. */
   isHeld(gate: string): boolean {
     return (this.#gates.get(gate)?.length ?? 0) > 0;
   }

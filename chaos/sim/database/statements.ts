@@ -231,10 +231,11 @@ export function sweepRows(
   };
 }
 
-/** A statement that changes nothing: it reads one snapshot. */
-export function reading<T>(read: () => T): Statement<T> {
-  // eslint-disable-next-line require-yield -- it waits for nothing
+/** A statement that changes nothing: it reads one snapshot, and answers when its gate is open. */
+export function reading<T>(read: () => T, gate?: string): Statement<T> {
   return function* () {
-    return read();
+    const found = read();
+    if (gate !== undefined) yield { gate };
+    return found;
   };
 }

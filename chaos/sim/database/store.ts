@@ -267,13 +267,15 @@ function loadPool(env: StoreEnv, pool: SessionPool): LoadPool {
     },
     scan: ({ from, to, after, limit }) =>
       pool.run(
-        reading(() =>
-          tables
-            .visibleRows(
-              (row) =>
-                row.slot >= from && row.slot <= to && (after === null || inOrder(row, after) > 0),
-            )
-            .slice(0, limit),
+        reading(
+          () =>
+            tables
+              .visibleRows(
+                (row) =>
+                  row.slot >= from && row.slot <= to && (after === null || inOrder(row, after) > 0),
+              )
+              .slice(0, limit),
+          `scan ${env.host.name}`,
         ),
       ),
     count: (slots, db, nowMs) =>
@@ -297,11 +299,13 @@ function loadPool(env: StoreEnv, pool: SessionPool): LoadPool {
       ),
     expired: (slots, nowMs, limit) =>
       pool.run(
-        reading(() =>
-          [...tables.rows.values()]
-            .filter(({ slot }) => slots.some(({ from, to }) => slot >= from && slot <= to))
-            .filter(({ expiresAtMs }) => expiresAtMs !== 0 && expiresAtMs <= nowMs)
-            .slice(0, limit),
+        reading(
+          () =>
+            [...tables.rows.values()]
+              .filter(({ slot }) => slots.some(({ from, to }) => slot >= from && slot <= to))
+              .filter(({ expiresAtMs }) => expiresAtMs !== 0 && expiresAtMs <= nowMs)
+              .slice(0, limit),
+          `expired ${env.host.name}`,
         ),
       ),
     close: () => pool.close(),

@@ -16,7 +16,9 @@ schedule(
   'renewal-in-flight',
   'a renewal that is heard of after the removal gives no right',
   async () => {
-    const { sim, onA: key } = await threeNodes({ readsWithoutStore: 'refuse' });
+    // The answer is waited for longer than the removal takes: only the lease itself protects.
+    const options = { readsWithoutStore: 'refuse', answerMarginMs: 20_000 } as const;
+    const { sim, onA: key } = await threeNodes(options);
     await sim.wait(sim.client('b').send('SET', key, 'old'));
     sim.database.holdAnswers('a', 'lease');
     await sim.until(() => sim.database.heldAnswers('a', 'lease') > 0, 1000, 'a renews');

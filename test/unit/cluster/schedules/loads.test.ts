@@ -1,8 +1,10 @@
 /** Schedules of what comes into memory from outside, and of what leaves it. */
 import { expect } from 'vitest';
-import { slotOf } from '../../../../src/cluster/slot.ts';
+import { SLOT_COUNT } from '../../../../src/cluster/slot.ts';
 import { Sim } from '../../../../chaos/sim/cluster.ts';
 import { evict, expectEverywhere, inMemory, schedule, threeNodes, track } from './support.ts';
+
+const ALL_SLOTS = Array.from({ length: SLOT_COUNT }, (_, slot) => slot);
 
 schedule(
   'fetch-meets-delete',
@@ -28,18 +30,22 @@ schedule(
   'a key stays deleted when the scan of its slot ends late',
   async () => {
     const { sim, onA: key } = await threeNodes({ warmUp: true });
-    const isComplete = (): boolean => sim.node('a').life.slots.isComplete(slotOf(key));
+    const { slots } = sim.node('a').life;
+    const isScanned = (slot: number): boolean =>
+      slots.isComplete(slot) || !slots.isActivePrimary(slot);
+    const allScanned = (): boolean => ALL_SLOTS.every(isScanned);
     await sim.wait(sim.client('a').send('SET', key, 'old'));
-    await sim.until(isComplete, 5000, 'the slot is complete');
+    await sim.until(allScanned, 5000, 'all slots are complete');
+    // Now this slot alone is incomplete: the next scan is its own, and finds the key.
     evict(sim, 'a', key);
-    sim.database.holdAnswers('a', 'loads');
-    await sim.until(() => sim.database.heldAnswers('a', 'loads') > 0, 5000, 'the slot is scanned');
+    sim.database.holdReads('a', 'scan');
+    await sim.until(() => sim.database.isHeld('scan a'), 5000, 'the slot is scanned');
     // Two writes that need no look at the old value, so that nothing is left in memory to tell.
     await sim.wait(sim.client('b').send('SET', key, 'x'));
     await sim.wait(sim.client('b').send('DEL', key));
     await sim.run(20);
     expect(inMemory(sim, 'a', key)).toBeUndefined();
-    sim.database.releaseAnswers('a', 'loads');
+    sim.database.releaseReads('a', 'scan');
     await sim.run(100);
     await expectEverywhere(sim, ['a', 'b', 'c'], ['GET', key], '$-1');
   },
@@ -96,12 +102,12 @@ schedule('reaper-meets-persist', 'a row made persistent while it was picked stay
   const { sim, onA: key } = await threeNodes();
   sim.database.seed(key, 'v', sim.node('a').life.time.nowMs() + 200);
   await sim.run(250);
-  sim.database.holdAnswers('a', 'loads');
-  await sim.until(() => sim.database.heldAnswers('a', 'loads') > 0, 6000, 'the reaper has picked');
+  sim.database.holdReads('a', 'expired');
+  await sim.until(() => sim.database.isHeld('expired a'), 6000, 'the reaper has picked');
   expect(await sim.wait(sim.client('b').send('SET', key, 'kept'))).toBe('+OK');
   await sim.run(20);
   for (const name of ['a', 'b', 'c']) evict(sim, name, key);
-  sim.database.releaseAnswers('a', 'loads');
+  sim.database.releaseReads('a', 'expired');
   await sim.run(100);
   expect(sim.database.valueOf(key)).toBe('kept');
   await expectEverywhere(sim, ['a', 'b', 'c'], ['GET', key], '$4 kept');
