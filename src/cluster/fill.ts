@@ -306,8 +306,8 @@ export class Fill {
       for (const [key, entry] of keyspace.entries(slot, db)) {
         const { value, expiresAtMs, epoch, seq, persistent } = entry;
         const dirty = entry.dirty !== 0;
-        // A key being deleted: the learner has that effect already, or the key is not there at all.
-        if (value === null && dirty) continue;
+        // A delete that is not committed travels too: `begin` made the learner forget its mark, and if the next
+        // view voids the delete, a complete slot without the key would say that it does not exist.
         yield { kind: 'fill', slot, db, key, value, expiresAtMs, epoch, seq, persistent, dirty };
       }
     }

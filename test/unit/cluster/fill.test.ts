@@ -81,6 +81,18 @@ describe('a hand-over', () => {
     expect([fill.left, fill.progress(), fill.filledSlots]).toEqual([0, [], SLOT_COUNT]);
   });
 
+  test('brings a delete that is not committed, as the beginning made the learner forget it', () => {
+    const { keyspace, fill, all, pass } = setUp();
+    keyspace.put(5, 0, 'k', null, 0).dirty = 7;
+    fill.begin(b, none);
+    pass(1000);
+    expect(all().filter(({ slot }) => slot === 5)).toMatchObject([
+      { kind: 'begin' },
+      { kind: 'fill', key: 'k', value: null, dirty: true },
+      { kind: 'filled' },
+    ]);
+  });
+
   test('leaves out what the learner has already, and hears it only once', () => {
     const { fill, all, pass } = setUp();
     fill.begin(b, (slot) => slot !== 7);
