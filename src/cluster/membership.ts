@@ -224,6 +224,7 @@ export class Membership {
         throw new StoreError(kind, 'this node has no lease, so it cannot change the cluster');
       }
       try {
+        // Only its end matters here: whoever made that proposal hears of its failure, and acts on it.
         while (this.#proposing !== null) await this.#proposing.catch(() => undefined);
         await this.#proposeAlone(wish);
       } catch (error) {
