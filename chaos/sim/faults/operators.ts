@@ -7,6 +7,9 @@ import type { SeededRandom } from '../random.ts';
 /** Longer than a hand-over takes when nothing is in its way, milliseconds. */
 const LEAVE_MS_MAX = 6_000;
 
+/** How often whoever asks a node looks whether it still lives, milliseconds. */
+const LOOK_MS = 20;
+
 /** Says what became of it: an operator who is refused tries again some other day. */
 async function asked(
   ground: Ground,
@@ -16,13 +19,20 @@ async function asked(
   const { host, cluster } = ground.sim.node(node);
   if (host.dead || host.stopped) return;
   ground.say(what);
-  try {
-    await wish(cluster);
-    ground.say(`${what}: done`);
-  } catch (error) {
-    if (!(error instanceof ReplyError)) throw error;
-    ground.say(`${what}: ${error.message}`);
-  }
+  let answer: string | null = null;
+  const asking = wish(cluster).then(
+    () => (answer = 'done'),
+    (error: unknown) => {
+      if (!(error instanceof ReplyError)) throw error;
+      answer = error.message;
+    },
+  );
+  // A node that is killed meanwhile never answers.
+  const dying = (async () => {
+    while (answer === null && !host.dead) await ground.sleep(LOOK_MS);
+  })();
+  await Promise.race([asking, dying]);
+  ground.say(`${what}: ${answer ?? 'the node that was asked is dead'}`);
 }
 
 /** Everything is handed over first; then the process is stopped, and another one joins some time later. */
