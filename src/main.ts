@@ -126,6 +126,7 @@ function healthOf(cluster: Cluster): Health {
     ready: blocking.length === 0,
     reasons: [...blocking, ...others],
     details: {
+      incarnation: cluster.life?.self.incarnation ?? null,
       epoch: cluster.epoch,
       nodes: cluster.nodes().map(({ name, state, connected }) => ({ name, state, connected })),
     },

@@ -111,6 +111,8 @@ export function createNode(parts: NodeParts): Node {
       await legacy.close();
     },
     async stop() {
+      // First, so that balancers send no new clients while those that are here get their answers.
+      cluster.announceStop();
       await server.close(DRAIN_MS);
       await cluster.drain(DRAIN_MS);
       await cluster.stop();

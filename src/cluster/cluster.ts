@@ -68,6 +68,8 @@ export class Cluster {
   #listener: Listener | null = null;
   #clusterId = '';
   #ports = { port: 0, linkPort: 0, httpPort: 0 };
+  /** It is going to be stopped: clients should not come here any more. */
+  #stopping = false;
   #stopped = false;
   /** Told to leave: its later lives take no data either. */
   #asGuest = false;
@@ -111,9 +113,14 @@ export class Cluster {
     await new Promise<void>((resolve) => void this.#live(loads, resolve));
   }
 
+  /** Says from now on that it is not ready; to be called when a stop begins, while clients are still served. */
+  announceStop(): void {
+    this.#stopping = true;
+  }
+
   /** Leaves gently: gives the lease up, so that the others take over at once. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping = this.#stopped = true;
     const life = this.#life;
     this.#life = null;
     await life?.stop(true);
@@ -372,6 +379,7 @@ export class Cluster {
    * death of one node must not make all others look unready.
    */
   problems(): { blocking: string[]; others: string[] } {
+    if (this.#stopping) return { blocking: ['stopping'], others: [] };
     const life = this.#life;
     const blocking = this.#disorders();
     if (life === null || !isSeated(life)) return { blocking, others: [] };
