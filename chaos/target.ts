@@ -73,32 +73,49 @@ export interface Target {
 
 const READY_WITHIN_MS = 60_000;
 const POLL_MS = 100;
+const ANSWER_WITHIN_MS = 2000;
 
-/** Resolves when every node's /readyz answers 200; rejects after a minute, with what the last said. */
-export async function untilReady(nodes: readonly NodeAddress[]): Promise<void> {
-  await Promise.all(
-    nodes.map(async (node) => {
-      const deadline = performance.now() + READY_WITHIN_MS;
-      for (;;) {
-        const answer = await notReady(node);
-        if (answer === undefined) return;
-        if (performance.now() > deadline) throw new Error(`${node.name} is not ready: ${answer}`);
-        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-      }
-    }),
-  );
+/** What a node said when it was asked whether it is ready. `life` names one life of it: its incarnation. */
+export type Readiness =
+  | { readonly ready: true; readonly life: string }
+  | { readonly ready: false; readonly reason: string };
+
+/** By name of the node: the life that said it is ready. */
+export type Lives = ReadonlyMap<Host, string>;
+
+/**
+ * Resolves when, asked at the same time, every node answers that it is ready; rejects after a minute, with what
+ * the others said. One after the other would not do: who is ready first may have lost its place when the last one is.
+ */
+export async function untilReady(nodes: readonly NodeAddress[]): Promise<Lives> {
+  const deadline = performance.now() + READY_WITHIN_MS;
+  for (;;) {
+    const answers = await Promise.all(nodes.map(readinessOf));
+    const lives = new Map<Host, string>();
+    const reasons: string[] = [];
+    answers.forEach((answer, i) => {
+      const { name } = nodes[i]!;
+      if (answer.ready) lives.set(name, answer.life);
+      else reasons.push(`${name} is not ready: ${answer.reason}`);
+    });
+    if (reasons.length === 0) return lives;
+    if (performance.now() > deadline) throw new Error(reasons.join('; '));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
 }
 
-/** Undefined when the node is ready, else what it said instead. Never rejects. */
-export async function notReady({ host, httpPort }: NodeAddress): Promise<string | undefined> {
+/** Never rejects. */
+export async function readinessOf({ host, httpPort }: NodeAddress): Promise<Readiness> {
   try {
     const response = await fetch(`http://${host}:${httpPort}/readyz`, {
-      signal: AbortSignal.timeout(2000),
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
     });
     const body = await response.text();
-    return response.status === 200 ? undefined : `${response.status} ${body}`;
+    if (response.status !== 200) return { ready: false, reason: `${response.status} ${body}` };
+    const { details } = JSON.parse(body) as { details: { incarnation: string } };
+    return { ready: true, life: details.incarnation };
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    return cause instanceof Error ? cause.message : String(cause);
+    return { ready: false, reason: cause instanceof Error ? cause.message : String(cause) };
   }
 }

@@ -19,7 +19,7 @@ import { POSTGRES, type Target, untilReady } from '../target.ts';
 import { beginMixture } from '../workloads/mixture.ts';
 import type { Step, Workload } from '../workloads/workload.ts';
 import { readLegacyKeys } from './legacy-reads.ts';
-import { readKeys } from './read-keys.ts';
+import { ReadyReads } from './ready-reads.ts';
 import { runSchedule } from './schedule.ts';
 import { fillStock, missingStock } from './stock.ts';
 
@@ -80,6 +80,7 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Judged
   );
   const missing: string[] = [];
   const deaths: string[] = [];
+  const reads = new ReadyReads(target, say);
   await fillStock(target, stock);
   let stopping = false;
   const clients = runClients(options, history, () => stopping);
@@ -90,8 +91,7 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Judged
       random: new SeededRandom(options.seed),
       onSpan: (span) => history.addFault(span),
       async settle() {
-        await untilReady(target.nodes);
-        missing.push(...(await missingStock(target, stock)));
+        missing.push(...(await missingStock(target, reads, stock)));
         deaths.push(...(await target.deaths()));
       },
     });
@@ -100,11 +100,12 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Judged
     await clients;
   }
   await pause(QUIET_MS);
-  history.addEnd(await readEnd(accessTo(target), 'after the faults', history));
+  history.addEnd(await readEnd(accessTo(target, reads), 'after the faults', history));
   await coldStart(options);
-  history.addEnd(await readEnd(accessTo(target), 'after a cold start', history));
+  history.addEnd(await readEnd(accessTo(target, reads), 'after a cold start', history));
   const verdicts = [
     verdict('stock-is-there', 'every key of the stock on every node', missing),
+    verdict('ready-nodes-answer', `${reads.reads} reads from nodes that said so`, reads.findings),
     verdict('no-node-ends-by-itself', 'all processes', deaths),
     await legacy,
     ...judgeRun(history, workloads),
@@ -145,10 +146,10 @@ async function runClient(step: Step, stopped: () => boolean): Promise<void> {
 }
 
 /** Nobody looks into the memory of a process: a GET on an owner is answered from there. */
-function accessTo(target: Target): ClusterAccess {
+function accessTo(target: Target, reads: ReadyReads): ClusterAccess {
   return {
     nodes: target.nodes.map(({ name }) => name),
-    answers: (node, keys) => readKeys(target.nodes.find(({ name }) => name === node)!, keys),
+    answers: (node, keys) => reads.from(target.nodes.find(({ name }) => name === node)!, keys),
     cleanMemory: () => Promise.resolve(new Map()),
     async table(keys) {
       const rows = await target.query(

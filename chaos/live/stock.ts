@@ -4,7 +4,7 @@
  */
 import { ChaosClient } from '../client.ts';
 import type { NodeAddress, Target } from '../target.ts';
-import { readKeys } from './read-keys.ts';
+import type { ReadyReads } from './ready-reads.ts';
 
 const WRITTEN_AT_ONCE = 100;
 
@@ -25,17 +25,21 @@ export async function fillStock(target: Target, size: number): Promise<void> {
   }
 }
 
-/** One line per key and node that does not answer what was written. */
-export async function missingStock(target: Target, size: number): Promise<string[]> {
-  const found = await Promise.all(target.nodes.map((node) => missingOn(node, size)));
+/** One line per key and node that answers something else than what was written. */
+export async function missingStock(
+  { nodes }: Pick<Target, 'nodes'>,
+  reads: ReadyReads,
+  size: number,
+): Promise<string[]> {
+  const found = await Promise.all(nodes.map((node) => missingOn(node, reads, size)));
   return found.flat();
 }
 
-async function missingOn(node: NodeAddress, size: number): Promise<string[]> {
+async function missingOn(node: NodeAddress, reads: ReadyReads, size: number): Promise<string[]> {
   const all = numbers(0, size);
-  const values = await readKeys(node, all.map(keyOf));
+  const values = await reads.from(node, all.map(keyOf));
   return all
-    .filter((i) => values.get(keyOf(i)) !== valueOf(i))
+    .filter((i) => values.has(keyOf(i)) && values.get(keyOf(i)) !== valueOf(i))
     .map((i) => `${keyOf(i)} on ${node.name} is ${values.get(keyOf(i))}; right: ${valueOf(i)}`);
 }
 
