@@ -19,6 +19,7 @@ import { POSTGRES, type Target, untilReady } from '../target.ts';
 import { beginMixture } from '../workloads/mixture.ts';
 import type { Step, Workload } from '../workloads/workload.ts';
 import { readLegacyKeys } from './legacy-reads.ts';
+import { watchPrimaries } from './primary-watch.ts';
 import { ReadyReads } from './ready-reads.ts';
 import { runSchedule } from './schedule.ts';
 import { fillStock, missingStock } from './stock.ts';
@@ -85,6 +86,8 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Judged
   let stopping = false;
   const clients = runClients(options, history, () => stopping);
   const legacy = readLegacyKeys(target, createNodeRandom(), () => stopping);
+  const watched = target.spare === undefined ? target.nodes : [...target.nodes, target.spare];
+  const watch = watchPrimaries(watched, history, () => stopping);
   try {
     await runSchedule({
       ...options,
@@ -97,7 +100,7 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Judged
     });
   } finally {
     stopping = true;
-    await clients;
+    await Promise.all([clients, watch]);
   }
   await pause(QUIET_MS);
   history.addEnd(await readEnd(accessTo(target, reads), 'after the faults', history));

@@ -11,10 +11,20 @@ import type { Clock } from '../platform/clock.ts';
 /** How far wall and monotonic clock may drift apart between renewals before uptime is consulted. */
 const SUSPICION_MS = 100;
 
+/** Moments of the node's monotonic clock, milliseconds. */
+export interface LeaseReport {
+  readonly nowMs: number;
+  /** It has held without a gap since then. */
+  readonly sinceMs: number;
+  /** It ends then if it is not renewed. */
+  readonly untilMs: number;
+}
+
 export class Lease {
   readonly #clock: Clock;
   readonly #leaseMs: number;
   readonly #marginMs: number;
+  #sinceMs = Number.NEGATIVE_INFINITY;
   #untilMs = Number.NEGATIVE_INFINITY;
   /** uptime - monotonic, and wall - monotonic, when the running lease was granted. */
   #sleepOffsetMs = 0;
@@ -37,6 +47,7 @@ export class Lease {
   }
 
   grant(stamp: { sentMs: number; sleepOffsetMs: number; wallOffsetMs: number }): void {
+    if (!this.valid) this.#sinceMs = this.#clock.monotonicMs();
     this.#untilMs = stamp.sentMs + this.#leaseMs - this.#marginMs;
     this.#sleepOffsetMs = stamp.sleepOffsetMs;
     this.#wallOffsetMs = stamp.wallOffsetMs;
@@ -59,6 +70,12 @@ export class Lease {
     }
     this.end();
     return false;
+  }
+
+  /** For whoever watches from outside; null: this node has no lease now. */
+  report(): LeaseReport | null {
+    if (!this.valid) return null;
+    return { nowMs: this.#clock.monotonicMs(), sinceMs: this.#sinceMs, untilMs: this.#untilMs };
   }
 
   /** Monotonic moment at which it ends if not renewed. */

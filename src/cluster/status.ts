@@ -1,15 +1,23 @@
 /** The cluster as one node sees it, for people and tools: members, settings, and how far changes are. */
 import type { Member, View } from '../storage/postgres/store.ts';
 import type { ClusterNode } from './cluster-node.ts';
+import { slotRuns } from './effects.ts';
 import type { FillProgress } from './fill.ts';
+import type { LeaseReport } from './lease.ts';
 import { SLOT_COUNT } from './slot.ts';
-import { hasRef, isMoving, participants, refKey, sameRef } from './view.ts';
+import { type Group, hasRef, isMoving, participants, refKey, sameRef } from './view.ts';
+
+/** First and last slot of a run, both included. */
+export type SlotRun = readonly [first: number, last: number];
 
 export type MemberState = 'member' | 'joining' | 'leaving' | 'removed';
 
 export interface Status {
   readonly node: string;
+  readonly incarnation: string | null;
   readonly epoch: number;
+  readonly lease: LeaseReport | null;
+  readonly serving: readonly SlotRun[];
   readonly replicas: number;
   readonly wantedReplicas: number;
   readonly moving: boolean;
@@ -69,13 +77,19 @@ export function statusOf(
   const { node, problems } = about;
   const view = life?.view ?? null;
   if (life === null || view === null) {
-    const nothing = { replicas: 0, wantedReplicas: 0, moving: false, nodes: [], handOvers: [] };
-    return { node, epoch: 0, ...nothing, learning: { slots: 0, left: 0 }, problems };
+    const incarnation = life?.self.incarnation ?? null;
+    const nothing = { lease: null, serving: [], nodes: [], handOvers: [] };
+    const settings = { epoch: 0, replicas: 0, wantedReplicas: 0, moving: false };
+    const learning = { slots: 0, left: 0 };
+    return { node, incarnation, ...settings, ...nothing, learning, problems };
   }
   const shares = sharesOf(life);
   return {
     node,
+    incarnation: life.self.incarnation,
     epoch: view.epoch,
+    lease: life.lease.report(),
+    serving: life.lease.valid ? servedBy(life) : [],
     replicas: view.replicas,
     wantedReplicas: view.comingReplicas,
     moving: isMoving(view),
@@ -98,17 +112,29 @@ export function statusOf(
 }
 
 function sharesOf(life: ClusterNode): Map<string, { primary: number; owned: number }> {
-  const shares = new Map<string, { primary: number; owned: number }>();
+  const slotsOf = new Map<Group, number>();
   for (let slot = 0; slot < SLOT_COUNT; slot++) {
-    life.slots.group(slot).owners.forEach((owner, place) => {
+    const group = life.slots.group(slot);
+    slotsOf.set(group, (slotsOf.get(group) ?? 0) + 1);
+  }
+  const shares = new Map<string, { primary: number; owned: number }>();
+  for (const [{ owners }, slots] of slotsOf) {
+    owners.forEach((owner, place) => {
       const key = refKey(owner);
       const share = shares.get(key) ?? { primary: 0, owned: 0 };
       shares.set(key, share);
-      share.owned++;
-      if (place === 0) share.primary++;
+      share.owned += slots;
+      if (place === 0) share.primary += slots;
     });
   }
   return shares;
+}
+
+/** What a node with a lease answers for as primary at the moment: its slots that are active. */
+function servedBy({ slots }: ClusterNode): SlotRun[] {
+  const active: number[] = [];
+  for (let slot = 0; slot < SLOT_COUNT; slot++) if (slots.isActivePrimary(slot)) active.push(slot);
+  return slotRuns(active, () => true).map(({ slot, to }) => [slot, to]);
 }
 
 export function viewFacts({ view, createdAtMs }: { view: View; createdAtMs: number }): ViewFacts {

@@ -125,7 +125,20 @@ export interface HandOver {
 export interface ClusterStatus {
   /** This node. */
   readonly node: string;
+  /** The present life of its process; null: it has none, as it starts or the others have just removed it. */
+  readonly incarnation: string | null;
   readonly epoch: number;
+  /**
+   * Its right to answer: now, since when without a gap, and until when if it is not renewed. Moments of the
+   * node's own monotonic clock, milliseconds. Null: it has none.
+   */
+  readonly lease: {
+    readonly nowMs: number;
+    readonly sinceMs: number;
+    readonly untilMs: number;
+  } | null;
+  /** Runs of slots for which it answers as primary now. */
+  readonly serving: readonly (readonly [first: number, last: number])[];
   /** How many nodes hold each key, and how many are to when all is handed over. */
   readonly replicas: number;
   readonly wantedReplicas: number;

@@ -42,6 +42,18 @@ function granted(): { clocks: Clocks; lease: Lease } {
 }
 
 describe('a lease', () => {
+  test('reports since when it has held without a gap, and nothing when it has run out', () => {
+    const { clocks, lease } = granted();
+    expect(lease.report()).toEqual({ nowMs: 1000, sinceMs: 1000, untilMs: 2400 });
+    clocks.pass(1000);
+    lease.grant(lease.stamp());
+    expect(lease.report()).toEqual({ nowMs: 2000, sinceMs: 1000, untilMs: 3400 });
+    clocks.pass(1400);
+    expect(lease.report()).toBeNull();
+    lease.grant(lease.stamp());
+    expect(lease.report()).toEqual({ nowMs: 3400, sinceMs: 3400, untilMs: 4800 });
+  });
+
   test('is none before the first renewal', () => {
     expect(new Lease(new VirtualTime(), TIMES).valid).toBe(false);
   });

@@ -85,7 +85,10 @@ export const RANGES: readonly SlotRange[] = [
 /** Nothing moves. */
 export const STATUS: ClusterStatus = {
   node: 'node-1',
+  incarnation: 'first',
   epoch: 7,
+  lease: { nowMs: 2000, sinceMs: 1000, untilMs: 3000 },
+  serving: [[0, 16_383]],
   replicas: 2,
   wantedReplicas: 2,
   moving: false,
