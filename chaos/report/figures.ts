@@ -1,4 +1,5 @@
 /** The numbers of a report, counted once for the text and for the page. */
+import { commandTable } from '../../src/commands/table.ts';
 import type { FaultSpan, History, Operation, Outcome } from '../history.ts';
 
 /** A part of the run; times are milliseconds since the run's first event. */
@@ -29,10 +30,21 @@ export interface FaultFigures extends Gap {
   readonly detail: string;
   /** The longest time without an answer to anybody, from its beginning until `AFTERMATH_MS` after its end. */
   readonly pauseMs: number;
+  /** The same, without an acknowledged write. */
+  readonly writePauseMs: number;
   /** The longest that one operation under way in that time took. */
   readonly waitMs: number;
   readonly refused: number;
   readonly unknown: number;
+}
+
+/** All faults of one name: how often it came, and the worst of each figure. Errors are added up. */
+export interface FaultKindFigures
+  extends Pick<
+    FaultFigures,
+    'name' | 'pauseMs' | 'writePauseMs' | 'waitMs' | 'refused' | 'unknown'
+  > {
+  readonly count: number;
 }
 
 export interface WorkloadFigures {
@@ -49,6 +61,8 @@ export interface Figures {
   readonly buckets: readonly Bucket[];
   readonly gaps: readonly Gap[];
   readonly faults: readonly FaultFigures[];
+  /** In the order in which they first came. */
+  readonly faultKinds: readonly FaultKindFigures[];
   readonly workloads: readonly WorkloadFigures[];
   /** By outcome and the code of the error, most frequent first. */
   readonly errors: readonly { readonly kind: string; readonly count: number }[];
@@ -69,17 +83,19 @@ export function figuresOf(history: History): Figures {
   const durationMs = lastMoment(history, zero) - zero;
   const bucketMs =
     BUCKET_SIZES_MS.find((size) => durationMs / size <= BUCKETS_MAX) ?? durationMs / BUCKETS_MAX;
-  const answers = operations
-    .filter(({ outcome }) => outcome === 'ok')
-    .map((o) => o.endedAtMs - zero);
+  const answered = operations.filter(({ outcome }) => outcome === 'ok');
+  const answers = momentsOf(answered, zero);
+  const writes = momentsOf(answered.filter(isWrite), zero);
+  const faults = [...history.faults]
+    .sort((a, b) => a.startedAtMs - b.startedAtMs)
+    .map((fault) => faultFigures(fault, { operations, answers, writes, zero, durationMs }));
   return {
     durationMs,
     bucketMs,
     buckets: bucketsOf(operations, zero, durationMs, bucketMs),
     gaps: gapsOf(answers),
-    faults: [...history.faults]
-      .sort((a, b) => a.startedAtMs - b.startedAtMs)
-      .map((fault) => faultFigures(fault, operations, zero)),
+    faults,
+    faultKinds: faultKindsOf(faults),
     workloads: workloadFigures(operations),
     errors: errorsOf(operations),
     counts: {
@@ -89,6 +105,15 @@ export function figuresOf(history: History): Figures {
     },
     longestPauseMs: history.longestPauseMs(),
   };
+}
+
+function momentsOf(operations: readonly Operation[], zero: number): number[] {
+  return operations.map(({ endedAtMs }) => endedAtMs - zero);
+}
+
+/** As the command is known; it may have found nothing to change. */
+function isWrite({ command: [name = ''] }: Operation): boolean {
+  return commandTable.get(name)?.flags.includes('write') === true;
 }
 
 function firstMoment({ operations, faults }: History): number {
@@ -152,27 +177,74 @@ function gapsOf(moments: readonly number[]): Gap[] {
   return gaps;
 }
 
-function faultFigures(
-  fault: FaultSpan,
-  operations: readonly Operation[],
-  zero: number,
-): FaultFigures {
-  const from = fault.startedAtMs;
-  const to = fault.endedAtMs + AFTERMATH_MS;
-  const meanwhile = operations.filter((o) => o.endedAtMs >= from && o.startedAtMs <= to);
-  let last = from;
-  let pauseMs = 0;
+interface Run {
+  /** In the order in which they ended. */
+  readonly operations: readonly Operation[];
+  /** Moments of answers, and of those to writes, in order. */
+  readonly answers: readonly number[];
+  readonly writes: readonly number[];
+  readonly zero: number;
+  readonly durationMs: number;
+}
+
+function faultFigures(fault: FaultSpan, run: Run): FaultFigures {
+  const { name, detail, startedAtMs: from, endedAtMs } = fault;
+  const to = endedAtMs + AFTERMATH_MS;
+  const meanwhile = run.operations.filter((o) => o.endedAtMs >= from && o.startedAtMs <= to);
   let waitMs = 0;
-  for (const { outcome, startedAtMs, endedAtMs } of meanwhile) {
-    waitMs = Math.max(waitMs, endedAtMs - startedAtMs);
-    if (outcome !== 'ok') continue;
-    pauseMs = Math.max(pauseMs, endedAtMs - last);
-    last = endedAtMs;
-  }
+  for (const one of meanwhile) waitMs = Math.max(waitMs, one.endedAtMs - one.startedAtMs);
   const { refused, unknown } = outcomesOf(meanwhile);
-  const { name, detail } = fault;
-  const span = { fromMs: from - zero, toMs: fault.endedAtMs - zero };
-  return { name, detail, ...span, pauseMs, waitMs, refused, unknown };
+  const span = { fromMs: from - run.zero, toMs: endedAtMs - run.zero };
+  // Clients may have stopped before the aftermath is over, which is no pause.
+  const window = { fromMs: span.fromMs, toMs: Math.min(to - run.zero, run.durationMs) };
+  const pauseMs = pauseIn(run.answers, window);
+  const writePauseMs = pauseIn(run.writes, window);
+  return { name, detail, ...span, pauseMs, writePauseMs, waitMs, refused, unknown };
+}
+
+/**
+ * The longest time without one of these moments (in order) that begins in the window; it may end after it. What is
+ * before the window does not count.
+ */
+function pauseIn(moments: readonly number[], { fromMs, toMs }: Gap): number {
+  let last = fromMs;
+  let longest = 0;
+  for (let i = firstAtOrAfter(moments, fromMs); i < moments.length && last <= toMs; i++) {
+    longest = Math.max(longest, moments[i]! - last);
+    last = moments[i]!;
+  }
+  return Math.max(longest, toMs - last);
+}
+
+function firstAtOrAfter(moments: readonly number[], moment: number): number {
+  let low = 0;
+  let high = moments.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (moments[middle]! < moment) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function faultKindsOf(faults: readonly FaultFigures[]): FaultKindFigures[] {
+  const names = [...new Set(faults.map(({ name }) => name))];
+  return names.map((name) => {
+    const own = faults.filter((fault) => fault.name === name);
+    const worst = (pick: 'pauseMs' | 'writePauseMs' | 'waitMs'): number =>
+      Math.max(...own.map((fault) => fault[pick]));
+    const sum = (pick: 'refused' | 'unknown'): number =>
+      own.reduce((total, fault) => total + fault[pick], 0);
+    return {
+      name,
+      count: own.length,
+      pauseMs: worst('pauseMs'),
+      writePauseMs: worst('writePauseMs'),
+      waitMs: worst('waitMs'),
+      refused: sum('refused'),
+      unknown: sum('unknown'),
+    };
+  });
 }
 
 function workloadFigures(operations: readonly Operation[]): WorkloadFigures[] {

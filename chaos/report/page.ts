@@ -106,23 +106,27 @@ function explanation(findings: readonly string[]): Markup {
 function faultTable(figures: Figures): Markup {
   if (figures.faults.length === 0) return html`<p>Nothing was broken in this run.</p>`;
   const colours = colourByName(figures);
+  const swatch = (name: string): Markup =>
+    html`<span class="swatch f${colours.get(name)!}" aria-hidden="true"></span>`;
   const rows = figures.faults.map(
     (fault, i) => html`<tr id="fault-${i + 1}">
-<th scope="row"><span class="swatch f${colours.get(fault.name)!}" aria-hidden="true"></span>${fault.name}</th><td>${fault.detail}</td>
-${numbers(seconds(fault.fromMs), seconds(fault.toMs), seconds(fault.pauseMs), seconds(fault.waitMs), fault.refused, fault.unknown)}</tr>`,
+<th scope="row">${swatch(fault.name)}${fault.name}</th><td>${fault.detail}</td>
+${numbers(seconds(fault.fromMs), seconds(fault.toMs))}${pausesAndErrors(fault)}</tr>`,
   );
-  const heads = [
-    'fault',
-    'what',
-    '#from',
-    '#to',
-    '#longest pause',
-    '#longest wait',
-    '#refused',
-    '#unknown',
-  ];
-  const note = `Pause: nobody was answered. Wait: of one operation. Both from the beginning of the fault until ${AFTERMATH_MS / 1000} s after its end.`;
-  return table(note, heads, rows);
+  const kinds = figures.faultKinds.map(
+    (kind) => html`<tr>
+<th scope="row">${swatch(kind.name)}${kind.name}</th>${numbers(kind.count)}${pausesAndErrors(kind)}</tr>`,
+  );
+  const note = `Pause: nobody was answered, or no write was acknowledged. Wait: of one operation. All from the beginning of a fault until ${AFTERMATH_MS / 1000} s after its end, whatever else was broken then.`;
+  return html`${table(`The worst of each kind. ${note}`, ['fault', '#times', ...PAUSES], kinds)}
+${table('One by one', ['fault', 'what', '#from', '#to', ...PAUSES], rows)}`;
+}
+
+const PAUSES = ['#longest pause', '#of writes', '#longest wait', '#refused', '#unknown'];
+
+function pausesAndErrors(fault: Figures['faultKinds'][number] | Figures['faults'][number]): Markup {
+  const times = [fault.pauseMs, fault.writePauseMs, fault.waitMs].map(seconds);
+  return numbers(...times, fault.refused, fault.unknown);
 }
 
 function errorTable({ errors }: Figures): Markup {

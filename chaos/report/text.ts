@@ -19,6 +19,7 @@ export function textReport(
     `longest time without any answer: ${seconds(figures.longestPauseMs)}`,
     ...figures.errors.map(({ kind, count }) => `${String(count).padStart(8)} ${kind}`),
     ...section('faults', figures.faults.map(faultLine)),
+    ...section('worst by kind of fault', figures.faultKinds.map(faultKindLine)),
     ...section(
       'workloads',
       figures.workloads.map(
@@ -34,19 +35,20 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : [`${title}:`, ...lines.map((line) => `  ${line}`)];
 }
 
-function faultLine({
-  name,
-  detail,
-  fromMs,
-  toMs,
-  pauseMs,
-  waitMs,
-  refused,
-  unknown,
-}: Figures['faults'][number]): string {
+function faultLine(fault: Figures['faults'][number]): string {
+  const { name, detail, fromMs, toMs } = fault;
   const what = detail === '' ? name : `${name} (${detail})`;
-  const errors = `${refused} refused, ${unknown} unknown`;
-  return `${seconds(fromMs)}-${seconds(toMs)} ${what}: pause ${seconds(pauseMs)}, longest wait ${seconds(waitMs)}, ${errors}`;
+  return `${seconds(fromMs)}-${seconds(toMs)} ${what}: ${pausesAndErrors(fault)}`;
+}
+
+function faultKindLine(kind: Figures['faultKinds'][number]): string {
+  return `${kind.name} ×${kind.count}: ${pausesAndErrors(kind)}`;
+}
+
+function pausesAndErrors(fault: Figures['faultKinds'][number] | Figures['faults'][number]): string {
+  const pauses = `pause ${seconds(fault.pauseMs)}, of writes ${seconds(fault.writePauseMs)}`;
+  const errors = `${fault.refused} refused, ${fault.unknown} unknown`;
+  return `${pauses}, longest wait ${seconds(fault.waitMs)}, ${errors}`;
 }
 
 function verdictLines({ checker, status, judged, findings }: Verdict): string[] {

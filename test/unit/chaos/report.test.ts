@@ -144,6 +144,39 @@ describe('the figures', () => {
     expect(figures.faults[0]).toMatchObject({ name: 'kill-node', pauseMs: 1000, waitMs: 1004 });
   });
 
+  test('tell for each fault the longest time without an acknowledged write, reads left out', () => {
+    // The last write is acknowledged at 2992, then there is nothing but a read at 3992, with which the run ends
+    // but for an unknown outcome seven milliseconds later.
+    expect(figures.faults[0]).toMatchObject({ name: 'kill-node', writePauseMs: 1007 });
+    const made = run();
+    made.add(op(4400, 4492, 'SET k a', 'OK'));
+    made.add(op(4600, 4602, 'SET k a', 'OK'));
+    expect(figuresOf(made).faults[0]).toMatchObject({ pauseMs: 1000, writePauseMs: 1500 });
+  });
+
+  test('do not take for a pause what was before a fault, or the end of the run', () => {
+    const made = history(op(0, 1, 'SET k a', 'OK'), op(5000, 5001, 'SET k a', 'OK'));
+    made.addFault({ name: 'join', detail: '', startedAtMs: 4990, endedAtMs: 5000 });
+    expect(figuresOf(made).faults[0]).toMatchObject({ pauseMs: 11, writePauseMs: 11 });
+  });
+
+  test('sum up faults of one name: the worst pause, all errors', () => {
+    const made = run();
+    made.addFault({ name: 'kill-node', detail: 'node-1', startedAtMs: 1500, endedAtMs: 1600 });
+    expect(figuresOf(made).faultKinds).toEqual([
+      {
+        name: 'kill-node',
+        count: 2,
+        pauseMs: 1000,
+        writePauseMs: 1007,
+        waitMs: 1004,
+        refused: 2,
+        unknown: 2,
+      },
+      expect.objectContaining({ name: '<script>', count: 1 }),
+    ]);
+  });
+
   test('tell the latency of answered operations by workload', () => {
     expect(figures.workloads.map(({ name }) => name)).toEqual(['one', 'two', 'w']);
     expect(figures.workloads[0]?.latency).toEqual({ p50: 2, p99: 2, max: 2 });
@@ -152,7 +185,10 @@ describe('the figures', () => {
 
 test('the text names faults, errors and verdicts, with the claim that is broken', () => {
   const text = textReport(run(), VERDICTS).join('\n');
-  expect(text).toContain('1.99 s-2.90 s kill-node (node-2): pause 1.00 s');
+  expect(text).toContain(
+    '1.99 s-2.90 s kill-node (node-2): pause 1.00 s, of writes 1.01 s, longest wait 1.00 s',
+  );
+  expect(text).toContain('kill-node ×1: pause 1.00 s, of writes 1.01 s');
   expect(text).toContain('1 refused: STOREDOWN');
   expect(text).toMatch(/broken +linearizable \(3 objects, 40 operations\)\n +Each operation took/);
   expect(text).toMatch(/holds +sums/);
