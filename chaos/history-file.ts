@@ -8,9 +8,11 @@
  *     ["fault",1000,4000.25,"kill-node","node-2"]
  *     ["primary",0,1000,"node-2","9f..",3,0,5460]
  *     ["end","after the faults","answers","node-1",[["k","v1"],["gone",null]]]   or "memory"; "table" has no node
+ *     ["verdict","no-node-ends-by-itself","broken","all processes",["node-1 ended by itself"]]
  */
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { Verdict } from './checkers/checker.ts';
 import {
   type EndState,
   History,
@@ -31,14 +33,19 @@ const BUFFER_CHARACTERS = 1 << 16;
 
 type Row = readonly [string, ...unknown[]];
 
-/** A file that takes the records of a run as they come. Writing is synchronous, so nothing piles up. */
+/**
+ * A file that takes the records of a run as they come. Writing is synchronous, so nothing piles up; what is left in the
+ * buffer is written when it is closed, and also when the process ends before that.
+ */
 export class HistoryFile {
   readonly #descriptor: number;
+  readonly #onExit = (): void => this.#flush();
   #buffer = '';
 
   /** Replaces a file of that name. */
   constructor(path: string) {
     this.#descriptor = openSync(path, 'w');
+    process.once('exit', this.#onExit);
   }
 
   /** For a `History`. */
@@ -48,6 +55,7 @@ export class HistoryFile {
   };
 
   close(): void {
+    process.off('exit', this.#onExit);
     this.#flush();
     closeSync(this.#descriptor);
   }
@@ -91,6 +99,10 @@ function rowsOf(record: HistoryRecord): Row[] {
     }
     case 'end':
       return endRows(record.end);
+    case 'verdict': {
+      const { checker, status, judged, findings } = record.verdict;
+      return [['verdict', checker, status, judged, findings]];
+    }
   }
 }
 
@@ -188,6 +200,16 @@ function readRow(row: Row, history: History, end: EndReader): void {
     }
     case 'end':
       return end.add(row);
+    case 'verdict': {
+      const [, checker, status, judged, findings] = row as [
+        string,
+        string,
+        Verdict['status'],
+        string,
+        string[],
+      ];
+      return history.addVerdict({ checker, status, judged, findings });
+    }
     default:
       throw new Error(`a row of an unknown kind: '${row[0]}'`);
   }

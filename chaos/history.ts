@@ -8,6 +8,8 @@
  * so a coarse clock makes the checkers miss violations and never invent one.
  */
 
+import type { Verdict } from './checkers/checker.ts';
+
 /** A reply without its wire form: a status is its text, a missing value null. Bytes are binary strings. */
 export type ReplyValue = string | number | null | readonly ReplyValue[];
 
@@ -94,7 +96,8 @@ export type HistoryRecord =
   | { readonly kind: 'operation'; readonly operation: Operation }
   | { readonly kind: 'fault'; readonly fault: FaultSpan }
   | { readonly kind: 'primary'; readonly primary: PrimarySpan }
-  | { readonly kind: 'end'; readonly end: EndState };
+  | { readonly kind: 'end'; readonly end: EndState }
+  | { readonly kind: 'verdict'; readonly verdict: Verdict };
 
 export class History {
   readonly run: RunInfo;
@@ -104,6 +107,8 @@ export class History {
   readonly primaries: PrimarySpan[] = [];
   /** In the order in which they were read; none for a run that did not come to its end. */
   readonly ends: EndState[] = [];
+  /** What the run found by looking itself, so that nobody can judge it again from the records. */
+  readonly verdicts: Verdict[] = [];
   readonly #sink: HistorySink | undefined;
   readonly #open = new Set<Sent>();
 
@@ -154,6 +159,11 @@ export class History {
     this.#sink?.({ kind: 'end', end });
   }
 
+  addVerdict(verdict: Verdict): void {
+    this.verdicts.push(verdict);
+    this.#sink?.({ kind: 'verdict', verdict });
+  }
+
   /** The same run with the operations of these workloads only. */
   of(workloads: ReadonlySet<string>): History {
     const part = new History(this.run);
@@ -163,6 +173,7 @@ export class History {
     part.faults.push(...this.faults);
     part.primaries.push(...this.primaries);
     part.ends.push(...this.ends);
+    part.verdicts.push(...this.verdicts);
     return part;
   }
 

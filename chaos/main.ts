@@ -40,17 +40,25 @@ async function runAll(options: ChaosOptions): Promise<number> {
     }
   });
   try {
-    return await Promise.race([breakIt(options), stopped]);
+    const result = await Promise.race([breakIt(options), stopped]);
+    if (result !== 0) await keepLogs(options);
+    return result;
   } catch (error) {
     process.stderr.write(`chaos: ${error instanceof Error ? error.message : String(error)}\n`);
-    const logs = join(folder, 'logs.txt');
-    writeFileSync(logs, await target.logs());
-    say(`the last lines of all logs: ${logs}`);
+    await keepLogs(options);
+    say(`what there is of the run: ${folder}`);
     return 1;
   } finally {
     say(`taking down the ${target.name}`);
     await target.down();
   }
+}
+
+/** Beside the history, before the processes are taken down: containers take their logs with them. */
+async function keepLogs({ target, folder }: ChaosOptions): Promise<void> {
+  const logs = join(folder, 'logs.txt');
+  writeFileSync(logs, await target.logs());
+  say(`the last lines of all logs: ${logs}`);
 }
 
 async function breakIt(options: ChaosOptions): Promise<number> {

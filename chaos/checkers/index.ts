@@ -24,9 +24,9 @@ export const WORKLOAD_CHECKERS: Readonly<Record<CheckerName, Checker>> = {
 /** Judge every run, whatever its clients did. */
 export const RUN_CHECKERS: readonly Checker[] = [memoryEqualsTable, onePrimary];
 
-/** The verdict of every checker that these workloads ask for, and of those that judge every run. */
+/** What the run found by itself, and the verdict of every checker that these workloads ask for or that judges every run. */
 export function judgeRun(history: History, workloads: readonly Workload[] = WORKLOADS): Verdict[] {
-  const verdicts: Verdict[] = [];
+  const verdicts: Verdict[] = [...history.verdicts];
   for (const [name, checker] of Object.entries(WORKLOAD_CHECKERS)) {
     const judged = workloads.filter(({ checkers }) => checkers.includes(name as CheckerName));
     if (judged.length === 0) continue;

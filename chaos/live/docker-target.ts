@@ -19,6 +19,8 @@ const COMMAND_TIMEOUT_MS = 60_000;
 /** Building the image installs packages. */
 const BUILD_TIMEOUT_MS = 600_000;
 const POSTGRES_WITHIN_MS = 60_000;
+/** Of each container, for a report of a failure. */
+const LOG_LINES = 5000;
 const POLL_MS = 100;
 /** The cluster network and its fixed addresses, as in docker-compose.yml. */
 const CLUSTER_NETWORK = `${PROJECT}_cluster`;
@@ -125,7 +127,7 @@ export class DockerTarget implements Target {
   }
 
   logs(): Promise<string> {
-    return this.#run(['logs', '--tail', '40', '--no-color']);
+    return this.#run(['logs', '--tail', String(LOG_LINES), '--no-color']);
   }
 
   /** The host that is cut from all others, if that is what is disturbed. */

@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createNodeRandom } from '../../src/platform/node-random.ts';
-import { passed, type Verdict, verdict } from '../checkers/checker.ts';
+import { passed, verdict } from '../checkers/checker.ts';
 import { judgeRun } from '../checkers/index.ts';
 import { ChaosClient } from '../client.ts';
 import { type ClusterAccess, readEnd } from '../end-state.ts';
@@ -43,30 +43,31 @@ export interface RunOptions {
   readonly say: (line: string) => void;
 }
 
-/** Resolves to the exit code; rejects when the cluster does not come back to life. */
+/**
+ * Resolves to the exit code; rejects when the cluster does not come back to life. The history is kept whatever
+ * happens, and where it is is said.
+ */
 export async function runChaos(options: RunOptions): Promise<number> {
-  const { folder, say } = options;
+  const { folder, say, workloads } = options;
   mkdirSync(folder, { recursive: true });
   const path = join(folder, 'history.jsonl');
   const file = new HistoryFile(path);
   try {
-    const { history, verdicts } = await judgedRun(options, file);
+    const history = await recordedRun(options, file);
+    const verdicts = judgeRun(history, workloads);
     for (const line of writeReport(folder, history, verdicts)) say(line);
     say(`report: ${join(folder, 'report.html')}`);
     return passed(verdicts) ? 0 : 1;
   } finally {
     file.close();
     say(`history: ${path}`);
+    say(`to judge it again: npx tsx chaos/judge.ts ${path}`);
   }
 }
 
-interface JudgedRun {
-  readonly history: History;
-  readonly verdicts: readonly Verdict[];
-}
-
-async function judgedRun(options: RunOptions, file: HistoryFile): Promise<JudgedRun> {
-  const { target, say, workloads, stock = STOCK } = options;
+/** The whole run, with what it found by looking itself among its records. */
+async function recordedRun(options: RunOptions, file: HistoryFile): Promise<History> {
+  const { target, say, stock = STOCK } = options;
   say(`seed ${options.seed}`);
   const settings = {
     nodes: String(target.nodes.length),
@@ -106,14 +107,12 @@ async function judgedRun(options: RunOptions, file: HistoryFile): Promise<Judged
   history.addEnd(await readEnd(accessTo(target, reads), 'after the faults', history));
   await coldStart(options);
   history.addEnd(await readEnd(accessTo(target, reads), 'after a cold start', history));
-  const verdicts = [
-    verdict('stock-is-there', 'every key of the stock on every node', missing),
-    verdict('ready-nodes-answer', `${reads.reads} reads from nodes that said so`, reads.findings),
-    verdict('no-node-ends-by-itself', 'all processes', deaths),
-    await legacy,
-    ...judgeRun(history, workloads),
-  ];
-  return { history, verdicts };
+  history.addVerdict(verdict('stock-is-there', 'every key of the stock on every node', missing));
+  const judged = `${reads.reads} reads from nodes that said so`;
+  history.addVerdict(verdict('ready-nodes-answer', judged, reads.findings));
+  history.addVerdict(verdict('no-node-ends-by-itself', 'all processes', deaths));
+  history.addVerdict(await legacy);
+  return history;
 }
 
 async function coldStart({ target, say }: RunOptions): Promise<void> {

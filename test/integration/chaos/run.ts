@@ -20,6 +20,7 @@ export async function shortRun(
   const folder = mkdtempSync(join(tmpdir(), 'ringfence-chaos-test-'));
   const target = new ProcessTarget({ ground, nodes: 3, portBase, logs: join(folder, 'logs') });
   const lines: string[] = [];
+  let passed = false;
   try {
     await target.up();
     await untilReady(target.nodes);
@@ -34,6 +35,7 @@ export async function shortRun(
       stock: STOCK,
       say: (line) => lines.push(line),
     });
+    passed = code === 0;
     return { code, said: lines.join('\n') };
   } catch (error) {
     throw new Error(`${String(error)}\n${lines.join('\n')}\n${await target.logs()}`, {
@@ -41,6 +43,7 @@ export async function shortRun(
     });
   } finally {
     await target.down();
-    rmSync(folder, { recursive: true, force: true });
+    // What did not pass is kept: `said` tells where, and how to judge it again.
+    if (passed) rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -27,6 +27,7 @@ function fill(history: History): History {
     const answers = new Map([['node-1', many]]);
     history.addEnd({ when, answers, memory: new Map([['node-1', new Map()]]), table: many });
   }
+  history.addVerdict({ checker: 'stock', status: 'broken', judged: '3 keys', findings: ['k'] });
   return history;
 }
 
@@ -78,4 +79,5 @@ test('part of a history has the operations of some workloads, and all of the res
   expect(part.faults).toEqual(whole.faults);
   expect(part.ends).toEqual(whole.ends);
   expect(part.primaries).toEqual(whole.primaries);
+  expect(part.verdicts).toEqual(whole.verdicts);
 });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { History, type Operation } from '../../../chaos/history.ts';
+import type { Verdict } from '../../../chaos/checkers/checker.ts';
 import { HistoryFile } from '../../../chaos/history-file.ts';
 import { op } from './histories.ts';
 
@@ -21,7 +22,7 @@ describe('chaos/judge.ts', () => {
     return spawnSync(process.execPath, [...script, ...args], { cwd: ROOT, encoding: 'utf8' });
   }
 
-  function fileOf(reply: string): string {
+  function fileOf(reply: string, ...verdicts: readonly Verdict[]): string {
     const path = join(folder, 'history.jsonl');
     const file = new HistoryFile(path);
     const history = new History({ title: 'a run', settings: {} }, file.sink);
@@ -31,6 +32,7 @@ describe('chaos/judge.ts', () => {
     const values = new Map([['k', 'a']]);
     const answers = new Map([['node-1', values]]);
     history.addEnd({ when: 'at the end', answers, memory: new Map(), table: values });
+    for (const verdict of verdicts) history.addVerdict(verdict);
     file.close();
     return path;
   }
@@ -46,6 +48,14 @@ describe('chaos/judge.ts', () => {
   test('fails for a wrong history, with its explanation', () => {
     const { status, stdout } = judge(fileOf('b'));
     expect(stdout).toContain('GET k -> "b"');
+    expect(status).toBe(1);
+  });
+
+  test('says again what the run found by itself, as nobody could find that in the records', () => {
+    const findings = ['node-1 ended by itself'];
+    const path = fileOf('a', { checker: 'deaths', status: 'broken', judged: 'all', findings });
+    const { status, stdout } = judge(path);
+    expect(stdout).toMatch(/broken +deaths \(all\)\n +node-1 ended by itself/);
     expect(status).toBe(1);
   });
 
