@@ -303,8 +303,8 @@ export class Fill {
     // The beginning forgets marks that came before it, and what follows would be taken for settled.
     for (const { db, key } of this.#env.holds.markedIn(slot)) yield { kind: 'mark', slot, db, key };
     for (const db of keyspace.databases(slot)) {
-      for (const [key, entry] of keyspace.entries(slot, db)) {
-        const { value, expiresAtMs, epoch, seq, persistent } = entry;
+      for (const entry of keyspace.entries(slot, db)) {
+        const { key, value, expiresAtMs, epoch, seq, persistent } = entry;
         const dirty = entry.dirty !== 0;
         // A delete that is not committed travels too: `begin` made the learner forget its mark, and if the next
         // view voids the delete, a complete slot without the key would say that it does not exist.

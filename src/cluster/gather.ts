@@ -328,7 +328,7 @@ export class Gather {
     // Keys without a row are only in memory.
     let memoryOnly = 0;
     for (const slot of unread) {
-      for (const [, entry] of keyspace.entries(slot, db)) {
+      for (const entry of keyspace.entries(slot, db)) {
         if (!entry.persistent && entry.value !== null) memoryOnly++;
       }
     }
@@ -405,9 +405,10 @@ export class Gather {
       if (rows.length < TABLE_PAGE) break;
       after = rows.at(-1)!.key;
     }
-    for (const [key, entry] of keyspace.entries(at.slot, db)) {
+    for (const entry of keyspace.entries(at.slot, db)) {
+      const { key } = entry;
       const there = entry.value !== null && (entry.expiresAtMs === 0 || entry.expiresAtMs > nowMs);
-      if (there) known.set(key, typeName(entry.value!));
+      if (there) known.set(key, typeName(entry.value));
       else known.delete(key);
     }
     const ordered = [...known.keys()]

@@ -7,6 +7,7 @@
  * whoever waited looks again. Schedules fetch-meets-delete, delete-then-hydrate.
  */
 import type { Timers } from '../platform/clock.ts';
+import type { KeyState } from '../storage/memory/entry.ts';
 import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { LegacySource } from '../storage/legacy/source.ts';
 import { type LoadPool, type Row, RowType } from '../storage/postgres/store.ts';
@@ -160,17 +161,14 @@ export class Loader {
 
   #onRow(load: Load, row: Row | undefined): void {
     if (this.#isStale(load)) return this.#finish(load, null);
-    const { slot, db, key } = load;
     const now = this.#env.nowMs();
     if (row !== undefined && row.type !== RowType.Tombstone) {
-      const entry = this.#env.keyspace.put(slot, db, key, row.value, row.expiresAtMs);
-      entry.epoch = row.epoch;
-      entry.seq = row.seq;
+      this.#env.keyspace.load({ ...row, persistent: true });
       this.#env.onLoaded(row);
       return this.#finish(load, null);
     }
     if (row !== undefined && row.expiresAtMs > now) {
-      this.#env.keyspace.put(slot, db, key, null, row.expiresAtMs);
+      this.#env.keyspace.load(absence(load, row.expiresAtMs));
       return this.#finish(load, null);
     }
     void this.#askLegacy(load);
@@ -198,7 +196,7 @@ export class Loader {
   }
 
   #rememberAbsence(load: Load, forMs: number): void {
-    this.#env.keyspace.put(load.slot, load.db, load.key, null, this.#env.nowMs() + forMs);
+    this.#env.keyspace.load(absence(load, this.#env.nowMs() + forMs));
     this.#finish(load, null);
   }
 
@@ -214,4 +212,9 @@ export class Loader {
     this.#loading.delete(load.id);
     for (const waiter of load.waiters) waiter(error);
   }
+}
+
+/** What is remembered of a key that is nowhere, until then. */
+function absence({ slot, db, key }: Load, untilMs: number): KeyState {
+  return { slot, db, key, value: null, expiresAtMs: untilMs, epoch: 0, seq: 0, persistent: true };
 }

@@ -10,7 +10,7 @@
  * as clean once the batch is committed (schedule db-ahead-of-replica).
  */
 import type { Effect } from '../storage/memory/effect.ts';
-import type { Entry } from '../storage/memory/entry.ts';
+import type { DirtyMark } from '../storage/memory/entry.ts';
 import type { FloorChange } from '../storage/postgres/store.ts';
 import type { OwnerEffect } from './effects.ts';
 
@@ -40,7 +40,7 @@ const NO_FLOORS: readonly FloorChange[] = [];
 
 /** One operation. What becomes of it is told to the subclass: a client's write, or an internal change. */
 export abstract class Op {
-  /** Counts up over the life of the process; the `dirty` mark of the entries it changed. */
+  /** Counts up over the life of the process; the dirty mark of the keys it changed. */
   no = 0;
   epoch = 0;
   /** Changes of keys this node is primary of: go to the owners, and to the database if persistent. */
@@ -48,8 +48,8 @@ export abstract class Op {
   /** Changes of keys of other primaries (a transaction over several owners): go to the database only. */
   foreign: readonly Effect[] = NO_EFFECTS;
   floors: readonly FloorChange[] = NO_FLOORS;
-  /** The entries that the effects changed here, in the same order; null where there is none. */
-  readonly entries: (Entry | null)[] = [];
+  /** The dirty marks of the keys that the effects changed here, in the same order; null where there is none. */
+  readonly marks: (DirtyMark | null)[] = [];
   /** Something of it goes to the database. */
   persistent = false;
   /** Confirmations and earlier operations it still waits for before it may enter the lane. */

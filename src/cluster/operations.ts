@@ -8,7 +8,7 @@
 import type { Platform } from '../platform/platform.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Effect } from '../storage/memory/effect.ts';
-import type { Entry } from '../storage/memory/entry.ts';
+import type { DirtyMark } from '../storage/memory/entry.ts';
 import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { Member, NodeRef, FloorChange, Row } from '../storage/postgres/store.ts';
 import { assert } from './assert.ts';
@@ -110,7 +110,7 @@ export class Operations {
     op.epoch = this.#env.epoch();
     op.persistent = toStore && goesToStore(op);
     this.#pending.add(op.no, op);
-    for (const effect of op.effects) op.entries.push(this.#apply(op, effect, toStore));
+    for (const effect of op.effects) op.marks.push(this.#apply(op, effect, toStore));
     if (slots === null) this.#follow(op, op.effects[0]!.slot, false);
     else this.#order(op, slots);
     this.#replicate(op, notices);
@@ -128,8 +128,8 @@ export class Operations {
     return { epoch: this.#env.epoch(), seq: ++this.#seq };
   }
 
-  /** Returns the entry it changed, or null when this node does not hold the key. */
-  #apply(op: Op, effect: Effect, stamp: boolean): Entry | null {
+  /** Returns the mark of the key, or null when this node does not hold it. */
+  #apply(op: Op, effect: Effect, stamp: boolean): DirtyMark | null {
     const { keyspace, slots } = this.#env;
     const { slot, db, key } = effect;
     if (stamp) {
@@ -139,19 +139,9 @@ export class Operations {
     slots.writes[slot]!++;
     this.loader.override(db, key);
     if (this.onChange !== null) this.onChange(slot, db, key);
-    let entry: Entry | undefined;
-    if (effect.kind === 'expire') {
-      entry = keyspace.find(slot, db, key);
-      if (entry === undefined || entry.value === null) return null;
-      keyspace.setExpiry(slot, db, key, entry, effect.expiresAtMs);
-    } else {
-      entry = keyspace.put(slot, db, key, effect.value, effect.expiresAtMs);
-      entry.persistent = effect.persistent;
-    }
-    entry.epoch = effect.epoch;
-    entry.seq = effect.seq;
-    entry.dirty = op.no;
-    return entry;
+    return effect.kind === 'expire'
+      ? keyspace.changeExpiry(effect, op.no)
+      : keyspace.change(effect, op.no);
   }
 
   /**
@@ -247,14 +237,10 @@ export class Operations {
   #clean(op: Op): void {
     const { keyspace } = this.#env;
     for (let i = 0; i < op.effects.length; i++) {
-      const { slot, db, key } = op.effects[i]!;
+      const { slot } = op.effects[i]!;
       if (this.#slotOps[slot] === op) this.#slotOps[slot] = null;
-      const entry = op.entries[i]!;
-      if (entry?.dirty !== op.no) continue;
-      entry.dirty = 0;
-      const isMarker = entry.value === null && entry.expiresAtMs === 0;
-      // The entry may have been dropped, and another stand in its place.
-      if (isMarker && keyspace.find(slot, db, key) === entry) keyspace.remove(slot, db, key);
+      const mark = op.marks[i]!;
+      if (mark !== null) keyspace.settle(mark, op.no);
     }
   }
 

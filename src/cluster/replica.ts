@@ -6,7 +6,7 @@
  * its effects, that is, has marked the keys. A key that is absent or dirty is the primary's business.
  */
 import type { Timers } from '../platform/clock.ts';
-import type { Entry } from '../storage/memory/entry.ts';
+import type { DirtyMark } from '../storage/memory/entry.ts';
 import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { NodeRef } from '../storage/postgres/store.ts';
 import { assert } from './assert.ts';
@@ -26,9 +26,10 @@ interface Place {
   readonly key: string;
 }
 
-interface Mark extends Place {
+/** A key that an effect of a primary has marked. */
+interface Marked extends Place {
   readonly seq: number;
-  readonly entry: Entry;
+  readonly mark: DirtyMark;
   /** Set by a transaction that holds the key at its primary. */
   readonly held: boolean;
 }
@@ -36,7 +37,7 @@ interface Mark extends Place {
 /** What has come from one primary in the present view. */
 class InStream {
   lastSeq = 0;
-  readonly marks = new Fifo<Mark>();
+  readonly marks = new Fifo<Marked>();
   ackScheduled = false;
 }
 
@@ -91,17 +92,11 @@ export class Replica {
     const state = this.#stream(from);
     const watermark = frame.u53();
     const { keyspace } = this.#env;
-    for (let mark = state.marks.peek(); mark !== null && mark.seq <= watermark; ) {
-      const { seq, slot, db, key, entry, held } = mark;
+    for (let marked = state.marks.peek(); marked !== null && marked.seq <= watermark; ) {
       state.marks.shift();
-      mark = state.marks.peek();
-      if (held) this.#heldKeys--;
-      if (entry.dirty !== seq) continue;
-      entry.dirty = 0;
-      // A tombstone is remembered until its end; a plain delete is just no key. (The entry may have been
-      // dropped, and another stand in its place.)
-      const isMarker = entry.value === null && entry.expiresAtMs === 0;
-      if (isMarker && keyspace.find(slot, db, key) === entry) keyspace.remove(slot, db, key);
+      if (marked.held) this.#heldKeys--;
+      keyspace.settle(marked.mark, marked.seq);
+      marked = state.marks.peek();
     }
   }
 
@@ -111,7 +106,7 @@ export class Replica {
    */
   adopt(): void {
     for (const state of this.#streams.values()) {
-      for (const mark of state.marks.takeAll()) this.unsettle(mark, mark.seq);
+      for (const marked of state.marks.takeAll()) this.unsettle(marked, marked.seq);
     }
     this.#streams.clear();
     this.#begun.clear();
@@ -129,11 +124,10 @@ export class Replica {
     const entry = keyspace.find(slot, db, key);
     if (entry === undefined || entry.dirty !== mark) return;
     if (!entry.persistent) {
-      entry.dirty = UNSETTLED;
+      keyspace.mark(slot, db, key, UNSETTLED);
       this.#unsettled.set(`${slot}:${db}:${key}`, { slot, db, key });
       return;
     }
-    entry.dirty = 0;
     keyspace.remove(slot, db, key);
     slots.setComplete(slot, false);
     slots.changes[slot]!++;
@@ -185,40 +179,26 @@ export class Replica {
     switch (effect.kind) {
       case 'put':
       case 'delete': {
-        const entry = keyspace.put(slot, db, key, effect.value, effect.expiresAtMs);
-        entry.epoch = effect.epoch;
-        entry.seq = effect.seq;
-        entry.persistent = effect.persistent;
-        entry.dirty = seq;
-        state.marks.push({ seq, slot, db, key, entry, held: false });
+        const mark = keyspace.change(effect, seq);
+        state.marks.push({ seq, slot, db, key, mark, held: false });
         return;
       }
       case 'expire': {
-        const entry = keyspace.find(slot, db, key);
+        const mark = keyspace.changeExpiry(effect, seq);
         // Not held in full here: it stays absent, and the primary is asked.
-        if (entry === undefined || entry.value === null) return;
-        keyspace.setExpiry(slot, db, key, entry, effect.expiresAtMs);
-        entry.epoch = effect.epoch;
-        entry.seq = effect.seq;
-        entry.dirty = seq;
-        state.marks.push({ seq, slot, db, key, entry, held: false });
+        if (mark !== null) state.marks.push({ seq, slot, db, key, mark, held: false });
         return;
       }
       case 'fill': {
-        const entry = keyspace.put(slot, db, key, effect.value, effect.expiresAtMs);
-        entry.epoch = effect.epoch;
-        entry.seq = effect.seq;
-        entry.persistent = effect.persistent;
-        if (!effect.dirty) return;
-        entry.dirty = seq;
-        state.marks.push({ seq, slot, db, key, entry, held: false });
+        if (!effect.dirty) return keyspace.load(effect);
+        const mark = keyspace.change(effect, seq);
+        state.marks.push({ seq, slot, db, key, mark, held: false });
         return;
       }
       case 'mark': {
-        const entry = keyspace.find(slot, db, key) ?? keyspace.put(slot, db, key, null, 0);
-        entry.dirty = seq;
+        const mark = keyspace.mark(slot, db, key, seq);
         this.#heldKeys++;
-        state.marks.push({ seq, slot, db, key, entry, held: true });
+        state.marks.push({ seq, slot, db, key, mark, held: true });
         return;
       }
       case 'drop':

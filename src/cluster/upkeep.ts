@@ -9,7 +9,7 @@ import type { TimerHandle, Timers } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Entry } from '../storage/memory/entry.ts';
 import type { Evictor } from '../storage/memory/eviction.ts';
-import type { Keyspace, Located } from '../storage/memory/keyspace.ts';
+import { type Keyspace, type Located, MEMORY_BYTES_MAX } from '../storage/memory/keyspace.ts';
 import type { LoadPool } from '../storage/postgres/store.ts';
 import type { Engine } from './engine.ts';
 import type { Lease } from './lease.ts';
@@ -73,21 +73,24 @@ export class Upkeep {
   }
 
   hasRoom(): boolean {
-    const limit = this.#env.maxmemory();
-    return limit === 0 || this.#env.keyspace.usedBytes < limit * WARM_SHARE;
+    return this.#env.keyspace.usedBytes < this.#limit() * WARM_SHARE;
   }
 
   /** Evicts until memory is below its limit; false when it is not and nothing more may go. */
   ensureMemory(): boolean {
     const { keyspace } = this.#env;
-    const limit = this.#env.maxmemory();
-    if (limit === 0) return true;
+    const limit = this.#limit();
     for (let i = 0; keyspace.usedBytes > limit && i < EVICTIONS_MAX; i++) {
       const victim = this.#victim();
       if (victim === undefined) return false;
       this.#evict(victim.slot, victim.db, victim.key, victim.entry);
     }
     return true;
+  }
+
+  #limit(): number {
+    const configured = this.#env.maxmemory();
+    return configured === 0 ? MEMORY_BYTES_MAX : Math.min(configured, MEMORY_BYTES_MAX);
   }
 
   /**
@@ -178,8 +181,7 @@ export class Upkeep {
       )) {
         if (!slots.isActivePrimary(slot) || !this.#mayExpire()) continue;
         if (slots.writes[slot] !== writes[slot] || slots.changes[slot] !== changes[slot]) continue;
-        if (keyspace.find(slot, db, key) !== undefined || engine.gates.blocks(keyId(db, key)))
-          continue;
+        if (keyspace.has(slot, db, key) || engine.gates.blocks(keyId(db, key))) continue;
         this.#delete(slot, db, key, true);
         // Its own removal is no reason to leave the slot's other rows.
         writes[slot] = slots.writes[slot]!;

@@ -148,7 +148,7 @@ export class WarmUp {
   }
 
   #has({ slot, db, key }: Row): boolean {
-    return this.#env.keyspace.find(slot, db, key) !== undefined;
+    return this.#env.keyspace.has(slot, db, key);
   }
 
   #take(rows: readonly Row[]): void {
@@ -157,9 +157,7 @@ export class WarmUp {
     for (const row of rows) {
       if (this.#has(row)) continue;
       // A tombstone comes as a remembered absence with its end.
-      const entry = keyspace.put(row.slot, row.db, row.key, row.value, row.expiresAtMs);
-      entry.epoch = row.epoch;
-      entry.seq = row.seq;
+      keyspace.load({ ...row, persistent: true });
       fresh.push(row);
     }
     this.rows += fresh.length;

@@ -46,13 +46,6 @@ const ZERO = 48;
 const DOLLAR = 36;
 const STAR = 42;
 
-// Node has this method on every Buffer; its types leave it out. `toString('latin1')` costs twice as much.
-declare global {
-  interface Buffer {
-    latin1Slice(start: number, end: number): string;
-  }
-}
-
 const EMPTY = Buffer.alloc(0);
 
 /** Text of a canonical integer as `string2ll` accepts it: no plus sign, no leading zero, no `-0`. */

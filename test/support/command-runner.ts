@@ -8,6 +8,7 @@ import { ReplyError } from '../../src/errors.ts';
 import { type Effect, EffectKind } from '../../src/storage/memory/effect.ts';
 import { Keyspace } from '../../src/storage/memory/keyspace.ts';
 import { type KeyPolicy, WorkingSet } from '../../src/storage/memory/working-set.ts';
+import { put } from './keyspace.ts';
 
 const SLOT = 0;
 
@@ -70,11 +71,11 @@ export class CommandRunner {
   #apply(effects: readonly Effect[]): void {
     this.effects = effects;
     for (const { kind, slot, db, key, value, expiresAtMs } of effects) {
-      if (kind === EffectKind.Put) this.keyspace.put(slot, db, key, value, expiresAtMs);
+      if (kind === EffectKind.Put) put(this.keyspace, slot, db, key, value, expiresAtMs);
       else if (kind === EffectKind.Delete) this.keyspace.remove(slot, db, key);
       else {
         const entry = this.keyspace.find(slot, db, key);
-        if (entry !== undefined) this.keyspace.setExpiry(slot, db, key, entry, expiresAtMs);
+        if (entry !== undefined) put(this.keyspace, slot, db, key, entry.value, expiresAtMs);
       }
     }
   }

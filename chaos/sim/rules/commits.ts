@@ -234,10 +234,9 @@ export const COMMIT_RULES: readonly Rule[] = [
     edits: [
       {
         file: 'src/cluster/replica.ts',
-        from: `        const entry = keyspace.find(slot, db, key);
-        // Not held in full here`,
-        to: `        const entry = keyspace.find(slot, db, key) ?? keyspace.put(slot, db, key, '', 0);
-        // Not held in full here`,
+        from: 'const mark = keyspace.changeExpiry(effect, seq);',
+        to: `const mark =
+          keyspace.changeExpiry(effect, seq) ?? keyspace.change({ ...effect, value: '' }, seq);`,
       },
     ],
   },
@@ -251,7 +250,7 @@ export const COMMIT_RULES: readonly Rule[] = [
         to: `    const doomed: Effect[] = [];
     for (const slot of mine)
       for (const at of keyspace.databases(slot))
-        for (const [key] of keyspace.entries(slot, at))
+        for (const { key } of keyspace.entries(slot, at))
           doomed.push({
             kind: 'delete', slot, db: at, key, value: null, expiresAtMs: 0,
             persistent: true, epoch: 0, seq: 0,

@@ -11,9 +11,9 @@ export const TRANSACTION_RULES: readonly Rule[] = [
     edits: [
       {
         file: 'src/cluster/replica.ts',
-        from: `keyspace.put(slot, db, key, null, 0);
-        entry.dirty = seq;`,
-        to: 'keyspace.put(slot, db, key, null, 0);',
+        from: 'const mark = keyspace.mark(slot, db, key, seq);',
+        to: `const mark = keyspace.mark(slot, db, key, seq);
+        keyspace.settle(mark, seq);`,
       },
     ],
   },

@@ -1,5 +1,5 @@
 /**
- * When and how often an entry was used, in one small integer (`Entry.access`), as Redis does it.
+ * When and how often an entry was used, in one small integer of its record, as Redis does it.
  *
  * LRU: seconds since this clock was made. LFU: minutes (16 bits, wrapping) and a counter (8 bits) that
  * grows logarithmically and decays with time:
@@ -10,7 +10,6 @@
  * the entry is used again. That is what Redis does too: converting would mean a walk over all keys.
  */
 import type { Random } from '../../platform/clock.ts';
-import type { Entry } from './entry.ts';
 
 export type AccessMode = 'lru' | 'lfu';
 
@@ -41,30 +40,22 @@ export class AccessClock {
     return (this.#minutes(nowMs) << 8) | LFU_INITIAL;
   }
 
-  /** Marks a use. */
-  touch(entry: Entry, nowMs: number): void {
-    if (this.mode === 'lru') {
-      entry.access = this.#seconds(nowMs);
-      return;
-    }
-    const counter = this.#grown(this.#decayed(entry, nowMs));
-    entry.access = (this.#minutes(nowMs) << 8) | counter;
+  /** What a use makes of the `access` of an entry. */
+  used(access: number, nowMs: number): number {
+    if (this.mode === 'lru') return this.#seconds(nowMs);
+    return (this.#minutes(nowMs) << 8) | this.#grown(this.frequency(access, nowMs));
   }
 
   /** Seconds since the last use; meaningful in mode `lru`. */
-  idleSeconds(entry: Entry, nowMs: number): number {
-    return Math.max(0, this.#seconds(nowMs) - entry.access);
+  idleSeconds(access: number, nowMs: number): number {
+    return Math.max(0, this.#seconds(nowMs) - access);
   }
 
   /** The counter (0-255) less what has decayed since; meaningful in mode `lfu`. */
-  frequency(entry: Entry, nowMs: number): number {
-    return this.#decayed(entry, nowMs);
-  }
-
-  #decayed(entry: Entry, nowMs: number): number {
-    const counter = entry.access & 0xff;
+  frequency(access: number, nowMs: number): number {
+    const counter = access & 0xff;
     if (this.lfuDecayMinutes === 0) return counter;
-    const elapsed = (this.#minutes(nowMs) - (entry.access >>> 8)) & MINUTE_MASK;
+    const elapsed = (this.#minutes(nowMs) - (access >>> 8)) & MINUTE_MASK;
     return Math.max(0, counter - Math.floor(elapsed / this.lfuDecayMinutes));
   }
 

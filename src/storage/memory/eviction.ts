@@ -4,7 +4,7 @@
  *
  * Drawing must be even: a map cannot be asked for a random entry, and picking a random slot first would
  * wear out the small slots and spare a slot that one hash tag has made large. So for `allkeys-*` a
- * few hands walk through all of memory, each with an iterator that stays where it was between calls,
+ * few hands walk through all of memory, each with a position that stays where it was between calls,
  * and each draw takes a step of the next hand. On a lap every entry comes up once, whatever its slot's size; the
  * hash that makes slots is what makes the order random. For `volatile-*`, the expiry index is numbered without gaps
  * and random numbers do.
@@ -47,7 +47,9 @@ const HANDS = 4;
 const DRAWS_MAX = 1024;
 
 interface Candidate {
-  readonly at: Located;
+  readonly slot: number;
+  readonly db: number;
+  readonly key: string;
   /** The higher, the sooner it goes. */
   readonly score: number;
 }
@@ -128,27 +130,31 @@ export class Evictor {
 
   #score(entry: Entry, nowMs: number): number {
     if (this.#policy === 'volatile-ttl') return -entry.expiresAtMs;
-    if (this.#policy.endsWith('lfu')) return -this.#keyspace.access.frequency(entry, nowMs);
-    return this.#keyspace.access.idleSeconds(entry, nowMs);
+    const { access } = this.#keyspace;
+    if (this.#policy.endsWith('lfu')) return -access.frequency(entry.access, nowMs);
+    return access.idleSeconds(entry.access, nowMs);
   }
 
-  #admit(at: Located, nowMs: number): void {
-    if (this.#pool.some((candidate) => candidate.at.entry === at.entry)) return;
-    const score = this.#score(at.entry, nowMs);
+  #admit({ slot, db, key, entry }: Located, nowMs: number): void {
+    for (const other of this.#pool) {
+      if (other.key === key && other.slot === slot && other.db === db) return;
+    }
+    const score = this.#score(entry, nowMs);
     let rank = this.#pool.length;
     while (rank > 0 && this.#pool[rank - 1]!.score > score) rank--;
     if (rank === 0 && this.#pool.length === POOL_SIZE) return;
-    this.#pool.splice(rank, 0, { at, score });
+    this.#pool.splice(rank, 0, { slot, db, key, score });
     if (this.#pool.length > POOL_SIZE) this.#pool.shift();
   }
 
   /** The best of the pool that is still there and has not been used since it was drawn. */
   #takeBest(mayEvict: MayEvict, nowMs: number): Located | undefined {
     for (let best = this.#pool.pop(); best !== undefined; best = this.#pool.pop()) {
-      const { slot, db, key, entry } = best.at;
-      if (this.#keyspace.find(slot, db, key) !== entry) continue;
-      if (this.#score(entry, nowMs) < best.score || !this.#suits(best.at, mayEvict)) continue;
-      return best.at;
+      const { slot, db, key, score } = best;
+      const entry = this.#keyspace.find(slot, db, key);
+      if (entry === undefined || this.#score(entry, nowMs) < score) continue;
+      const at = { slot, db, key, entry };
+      if (this.#suits(at, mayEvict)) return at;
     }
     return undefined;
   }
@@ -159,32 +165,34 @@ class Hand {
   readonly #keyspace: Keyspace;
   #slot: number;
   #db = 0;
-  #walk: IterableIterator<Entry> | undefined;
+  /** Hash of the last entry in the slot, -1 before the first. */
+  #position = -1;
 
   constructor(keyspace: Keyspace, slot: number) {
     this.#keyspace = keyspace;
     this.#slot = slot;
-    this.#walk = keyspace.walk(slot, 0);
   }
 
   /** The next entry, or undefined when there is none in a whole lap. */
   step(): Located | undefined {
     if (this.#keyspace.entryCount === 0) return undefined;
     for (let empty = 0; empty <= SLOT_COUNT * DB_COUNT; empty++) {
-      const next = this.#walk?.next();
-      if (next?.done === false) return located(placeOf(this.#slot, this.#db), next.value);
+      const next = this.#keyspace.nextAfter(this.#slot, this.#db, this.#position);
+      if (next !== undefined) {
+        this.#position = next.hash;
+        return located(placeOf(this.#slot, this.#db), next.entry);
+      }
       this.#nextPlace();
     }
     return undefined;
   }
 
   #nextPlace(): void {
+    this.#position = -1;
     this.#slot++;
-    if (this.#slot === SLOT_COUNT) {
-      this.#slot = 0;
-      do this.#db = (this.#db + 1) % DB_COUNT;
-      while (!this.#keyspace.hasDatabase(this.#db));
-    }
-    this.#walk = this.#keyspace.walk(this.#slot, this.#db);
+    if (this.#slot < SLOT_COUNT) return;
+    this.#slot = 0;
+    do this.#db = (this.#db + 1) % DB_COUNT;
+    while (!this.#keyspace.hasDatabase(this.#db));
   }
 }

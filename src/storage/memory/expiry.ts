@@ -13,14 +13,13 @@
  *     level 1   | 33 s | 33 s | ...
  *     level 0   | 128 ms | 128 ms | ...       <- cursor
  *
- * An entry has at most one item, found through `Entry.timer`, and it is removed or moved with the
- * entry at once: a key that is set and deleted, or given a new expiry, a million times leaves nothing
+ * A record has at most one item and knows its number, and the item is removed or moved with the
+ * record at once: a key that is set and deleted, or given a new expiry, a million times leaves nothing
  * behind (lists of stale items would). Items are numbered without gaps, in typed arrays as doubly linked
- * lists, which makes them small (18 bytes and one pointer) and lets the eviction of volatile keys draw
+ * lists, which makes them small (22 bytes) and lets the eviction of volatile keys draw
  * one evenly. A heap would cost a logarithm per change; Redis's sampling never finds the last ones.
  */
 import { strict as assert } from 'node:assert';
-import type { Entry } from './entry.ts';
 
 const TICK_MS = 128;
 const BUCKETS = 1024;
@@ -39,8 +38,14 @@ const WORK_PER_ENTRY = 32;
 const AHEAD_TICKS_MAX = 2 ** 30;
 const BEHIND_TICKS_MAX = 512;
 
-/** A place (`place.ts`) and its entry, for the caller to delete. */
-export type OnExpired = (place: number, entry: Entry) => boolean;
+/** A place (`place.ts`) and the record, for the caller to delete. */
+export type OnExpired = (place: number, at: number) => boolean;
+
+/** What the index has to know of a record, and tells it: `records.ts`. */
+export interface Expiring {
+  expiresAtMs(at: number): number;
+  setTimer(at: number, item: number): void;
+}
 
 export class ExpiryIndex {
   #startMs: number;
@@ -51,16 +56,19 @@ export class ExpiryIndex {
   /** Items per level, to skip over empty time. */
   readonly #levelSizes = new Int32Array(4);
   // One position in each of these is an item.
-  readonly #entries: Entry[] = [];
+  #records = new Uint32Array(CAPACITY_MIN);
   #places = new Int32Array(CAPACITY_MIN);
   #ticks = new Int32Array(CAPACITY_MIN);
   #next = new Int32Array(CAPACITY_MIN);
   #previous = new Int32Array(CAPACITY_MIN);
   #buckets = new Uint16Array(CAPACITY_MIN);
 
+  readonly #expiring: Expiring;
+
   /** `nowMs`: cluster time, milliseconds since 1970. Expiries before it count as due at once. */
-  constructor(nowMs: number) {
+  constructor(nowMs: number, expiring: Expiring) {
     this.#startMs = nowMs;
+    this.#expiring = expiring;
   }
 
   /** Number of entries with an expiry, remembered absences included. */
@@ -69,41 +77,38 @@ export class ExpiryIndex {
   }
 
   /** The `index`-th item, 0 <= index < size, in no particular order: for even sampling. */
-  entryAt(index: number): Entry {
-    const entry = this.#entries[index];
-    assert(entry !== undefined, 'expiry index: no such item');
-    return entry;
+  recordAt(index: number): number {
+    assert(index < this.#size, 'expiry index: no such item');
+    return this.#records[index]!;
   }
 
   placeAt(index: number): number {
     return this.#places[index]!;
   }
 
-  /** Brings the index in line with `entry.expiresAtMs`. To be called whenever that has changed. */
-  update(entry: Entry, place: number): void {
-    if (entry.expiresAtMs === 0) {
-      this.remove(entry);
-      return;
-    }
-    const tick = this.#tickOf(entry.expiresAtMs);
-    if (entry.timer === NONE) {
-      this.#append(entry, place);
-    } else {
-      if (this.#ticks[entry.timer] === tick) return;
-      this.#unlink(entry.timer);
-    }
-    this.#link(entry.timer, tick);
+  /** A record got an expiry (milliseconds since 1970). It is told its number by `setTimer`. */
+  add(at: number, place: number, expiresAtMs: number): void {
+    if (this.#size === this.#places.length) this.#resize(this.#size * 2);
+    const item = this.#size++;
+    this.#records[item] = at;
+    this.#places[item] = place;
+    this.#expiring.setTimer(at, item);
+    this.#link(item, this.#tickOf(expiresAtMs));
   }
 
-  /** Forgets the entry; nothing happens when it has no item. */
-  remove(entry: Entry): void {
-    const item = entry.timer;
-    if (item === NONE) return;
+  /** The expiry of an item is now this, and its record `at`. */
+  update(item: number, at: number, expiresAtMs: number): void {
+    this.#records[item] = at;
+    this.#expiring.setTimer(at, item);
+    const tick = this.#tickOf(expiresAtMs);
+    if (this.#ticks[item] !== tick) this.#relink(item, tick);
+  }
+
+  /** Forgets an item. */
+  remove(item: number): void {
     this.#unlink(item);
-    entry.timer = NONE;
     this.#size--;
-    const last = this.#entries.pop();
-    if (last !== undefined && item !== this.#size) this.#moveItem(this.#size, item, last);
+    if (item !== this.#size) this.#moveItem(this.#size, item);
     const capacity = this.#places.length;
     if (capacity > CAPACITY_MIN && this.#size < capacity >> 2) this.#resize(capacity >> 1);
   }
@@ -127,12 +132,12 @@ export class ExpiryIndex {
       const item = this.#heads[this.#cursor & 255]!;
       if (item === NONE) {
         this.#advance(nowTick);
-      } else if (this.#entries[item]!.expiresAtMs > nowMs) {
+      } else if (this.#expiresAtMs(item) > nowMs) {
         // Only for expiries beyond the last tick, or when time went back.
-        this.#relink(item, Math.max(this.#tickOf(this.#entries[item]!.expiresAtMs), nowTick));
+        this.#relink(item, Math.max(this.#tickOf(this.#expiresAtMs(item)), nowTick));
       } else {
         this.#relink(item, Math.min(nowTick + RETRY_TICKS, LAST_TICK));
-        if (take(this.#places[item]!, this.#entries[item]!)) taken++;
+        if (take(this.#places[item]!, this.#records[item]!)) taken++;
       }
     }
   }
@@ -148,8 +153,13 @@ export class ExpiryIndex {
     this.#cursor = 0;
     this.#heads.fill(NONE);
     this.#levelSizes.fill(0);
-    for (const entry of this.#entries) this.#link(entry.timer, this.#tickOf(entry.expiresAtMs));
+    for (let item = 0; item < this.#size; item++)
+      this.#link(item, this.#tickOf(this.#expiresAtMs(item)));
     return 1;
+  }
+
+  #expiresAtMs(item: number): number {
+    return this.#expiring.expiresAtMs(this.#records[item]!);
   }
 
   /** An item in an upper bucket that covers the cursor's tick and has yet to move down. */
@@ -184,13 +194,6 @@ export class ExpiryIndex {
     return 768 | (due >>> 24);
   }
 
-  #append(entry: Entry, place: number): void {
-    if (this.#size === this.#places.length) this.#resize(this.#size * 2);
-    entry.timer = this.#size++;
-    this.#entries.push(entry);
-    this.#places[entry.timer] = place;
-  }
-
   #link(item: number, tick: number): void {
     const bucket = this.#bucketOf(tick);
     const head = this.#heads[bucket]!;
@@ -219,10 +222,10 @@ export class ExpiryIndex {
   }
 
   /** Keeps the numbers without gaps: the last item takes the place of a removed one. */
-  #moveItem(from: number, to: number, entry: Entry): void {
+  #moveItem(from: number, to: number): void {
     const next = this.#next[from]!;
     const previous = this.#previous[from]!;
-    this.#entries[to] = entry;
+    this.#records[to] = this.#records[from]!;
     this.#places[to] = this.#places[from]!;
     this.#ticks[to] = this.#ticks[from]!;
     this.#buckets[to] = this.#buckets[from]!;
@@ -231,7 +234,7 @@ export class ExpiryIndex {
     if (next !== NONE) this.#previous[next] = to;
     if (previous === NONE) this.#heads[this.#buckets[to]] = to;
     else this.#next[previous] = to;
-    entry.timer = to;
+    this.#expiring.setTimer(this.#records[to], to);
   }
 
   #resize(capacity: number): void {
@@ -244,6 +247,9 @@ export class ExpiryIndex {
     this.#ticks = copy(this.#ticks);
     this.#next = copy(this.#next);
     this.#previous = copy(this.#previous);
+    const records = new Uint32Array(capacity);
+    records.set(this.#records.subarray(0, this.#size));
+    this.#records = records;
     const buckets = new Uint16Array(capacity);
     buckets.set(this.#buckets.subarray(0, this.#size));
     this.#buckets = buckets;

@@ -89,13 +89,14 @@ export class WorkingSet {
     const own = this.#ownState(db, key);
     if (own !== undefined) return this.#unlessExpired(db, key, own)?.value ?? undefined;
     const { keyspace } = this.#env;
-    const entry = keyspace.find(this.#slotOf(key), db, key);
+    const slot = this.#slotOf(key);
+    const entry = keyspace.find(slot, db, key);
     if (entry === undefined || this.#unlessExpired(db, key, entry) === undefined) {
       keyspace.misses++;
       return undefined;
     }
     keyspace.hits++;
-    keyspace.touch(entry, this.nowMs);
+    keyspace.touch(slot, db, key, this.nowMs);
     return entry.value ?? undefined;
   }
 

@@ -12,6 +12,7 @@ import { SlotTable } from '../../../src/cluster/slots.ts';
 import { FrameSplitter, FrameType, FrameWriter } from '../../../src/cluster/wire.ts';
 import { Keyspace } from '../../../src/storage/memory/keyspace.ts';
 import { member, settledView } from './members.ts';
+import { put } from '../../support/keyspace.ts';
 
 const [a, b] = [member('a'), member('b')];
 
@@ -63,7 +64,7 @@ const none = (): boolean => false;
 describe('a hand-over', () => {
   test('begins when the learner has confirmed the view, and brings every slot with its keys', () => {
     const { keyspace, fill, all, pass, sent } = setUp();
-    keyspace.put(5, 0, 'k', 'v', 0);
+    put(keyspace, 5, 0, 'k', 'v', 0);
     pass(100);
     expect(sent).toEqual([]);
     expect(fill.progress()).toMatchObject([
@@ -83,7 +84,7 @@ describe('a hand-over', () => {
 
   test('brings a delete that is not committed, as the beginning made the learner forget it', () => {
     const { keyspace, fill, all, pass } = setUp();
-    keyspace.put(5, 0, 'k', null, 0).dirty = 7;
+    keyspace.mark(5, 0, 'k', 7);
     fill.begin(b, none);
     pass(1000);
     expect(all().filter(({ slot }) => slot === 5)).toMatchObject([
@@ -103,7 +104,7 @@ describe('a hand-over', () => {
 
   test('has at most a megabyte unconfirmed, and says how far it is', () => {
     const { keyspace, fill, stream, sent, pass } = setUp();
-    for (let slot = 0; slot < 200; slot++) keyspace.put(slot, 0, 'k', 'x'.repeat(100_000), 0);
+    for (let slot = 0; slot < 200; slot++) put(keyspace, slot, 0, 'k', 'x'.repeat(100_000), 0);
     const bytesFrom = (first: number): number =>
       sent.slice(first).reduce((sum, chunk) => sum + chunk.bytes, 0);
     fill.begin(b, none);
@@ -123,7 +124,7 @@ describe('a hand-over', () => {
 
   test('gives a learner that confirms late one chunk at a time, and a quick one more and more', () => {
     const { keyspace, fill, stream, sent, pass } = setUp();
-    for (let slot = 0; slot < 1000; slot++) keyspace.put(slot, 0, 'k', 'x'.repeat(10_000), 0);
+    for (let slot = 0; slot < 1000; slot++) put(keyspace, slot, 0, 'k', 'x'.repeat(10_000), 0);
     fill.begin(b, none);
     const unconfirmed: number[] = [];
     for (let round = 0; round < 10; round++) {
@@ -140,7 +141,7 @@ describe('a hand-over', () => {
 
   test('goes on at a trickle while clients or the database suffer, and says why', () => {
     const { keyspace, fill, state, sent, pass, log } = setUp();
-    for (let slot = 0; slot < 1000; slot++) keyspace.put(slot, 0, 'k', 'x'.repeat(100_000), 0);
+    for (let slot = 0; slot < 1000; slot++) put(keyspace, slot, 0, 'k', 'x'.repeat(100_000), 0);
     state.cause = 'database-slow';
     fill.begin(b, none);
     pass(1000);
@@ -163,7 +164,7 @@ describe('a hand-over', () => {
     ['evicted from and read again meanwhile', true, [false, true], false],
   ])('tells whether a slot is complete that was %s', (_what, before, meanwhile, complete) => {
     const { keyspace, slots, fill, all, pass } = setUp();
-    for (let i = 0; i < 40; i++) keyspace.put(1, 0, `k${i}`, 'x'.repeat(10_000), 0);
+    for (let i = 0; i < 40; i++) put(keyspace, 1, 0, `k${i}`, 'x'.repeat(10_000), 0);
     slots.setComplete(1, before);
     fill.begin(b, (slot) => slot !== 1);
     pass(6);

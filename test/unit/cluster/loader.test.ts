@@ -13,6 +13,7 @@ import {
 } from '../../../src/storage/postgres/store.ts';
 import { SeededRandom } from '../../../chaos/sim/random.ts';
 import { VirtualTime } from '../../../chaos/sim/time.ts';
+import { put } from '../../support/keyspace.ts';
 
 const KEY = 'user:1';
 const SLOT = slotOf(KEY);
@@ -56,7 +57,7 @@ class Fixture {
     mayHydrate: () => true,
     hydrate: ({ key, value }) => {
       this.hydrated.push(value);
-      this.keyspace.put(slotOf(key), 0, key, value, 0);
+      put(this.keyspace, slotOf(key), 0, key, value, 0);
     },
   });
 
@@ -108,7 +109,7 @@ describe('a load', () => {
   test('that a scan of the slot overtakes before it is asked takes nothing for absent', async () => {
     fixture.covered = true;
     const waiting = fixture.load();
-    fixture.keyspace.put(SLOT, 0, KEY, 'from the scan', 0);
+    put(fixture.keyspace, SLOT, 0, KEY, 'from the scan', 0);
     fixture.slots.setComplete(SLOT, true);
     fixture.time.endTurn();
     expect(await waiting).toBeNull();
@@ -119,7 +120,7 @@ describe('a load', () => {
   test('that a scan of the slot overtakes while it is under way leaves what the scan brought', async () => {
     const waiting = fixture.load();
     fixture.time.endTurn();
-    fixture.keyspace.put(SLOT, 0, KEY, 'from the scan', 0);
+    put(fixture.keyspace, SLOT, 0, KEY, 'from the scan', 0);
     fixture.slots.setComplete(SLOT, true);
     expect(await waiting).toBeNull();
     expect(fixture.value()).toBe('from the scan');

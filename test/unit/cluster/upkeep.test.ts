@@ -47,8 +47,15 @@ function setUp(maxmemory: number) {
     sweep: () => Promise.resolve(0),
   });
   const put = (key: string, persistent: boolean): void => {
-    const entry = keyspace.put(slotOf(key), 0, key, 'v'.repeat(100), 0);
-    entry.persistent = persistent;
+    const version = { expiresAtMs: 0, epoch: 0, seq: 0 };
+    keyspace.load({
+      slot: slotOf(key),
+      db: 0,
+      key,
+      value: 'v'.repeat(100),
+      persistent,
+      ...version,
+    });
   };
   return { upkeep, keyspace, deleted, put };
 }

@@ -3,12 +3,13 @@ import { SeededRandom } from '../../../../chaos/sim/random.ts';
 import { ConfinedSet, KeyNotHeld } from '../../../../src/storage/memory/confined-set.ts';
 import { Keyspace } from '../../../../src/storage/memory/keyspace.ts';
 import { WorkingSet, type WorkingSetEnv } from '../../../../src/storage/memory/working-set.ts';
+import { put } from '../../../support/keyspace.ts';
 
 const NOW_MS = 1000;
 
 function setUp(): WorkingSetEnv {
   const keyspace = new Keyspace({ random: new SeededRandom(1), nowMs: () => NOW_MS });
-  for (const key of ['held', 'other']) keyspace.put(0, 0, key, 'old', 0);
+  for (const key of ['held', 'other']) put(keyspace, 0, 0, key, 'old', 0);
   const policy = { persistent: true, defaultTtlMs: 0, tombstoneMs: 0 };
   return { keyspace, slotOf: () => 0, policyOf: () => policy };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type EvictionPolicy, Evictor } from '../../../../src/storage/memory/eviction.ts';
 import { type Bench, makeKeyspace, someSlot, START_MS } from './support.ts';
+import { put } from '../../../support/keyspace.ts';
 
 const any = (): boolean => true;
 
@@ -14,7 +15,7 @@ function fill(bench: Bench, count: number, options: { ttl?: boolean; slot?: numb
   for (let i = 0; i < count; i++) {
     const key = `key:${i}`;
     const expiresAtMs = options.ttl === true ? START_MS + 1e9 - i * 1000 : 0;
-    bench.keyspace.put(options.slot ?? someSlot(key), 0, key, 'v', expiresAtMs);
+    put(bench.keyspace, options.slot ?? someSlot(key), 0, key, 'v', expiresAtMs);
     bench.clock.nowMs += 1000;
   }
 }
@@ -65,10 +66,10 @@ describe('which one goes', () => {
     evict(bench, evictor, 20);
     const kept = new Set<string>();
     for (let i = 0; i < 100; i++) {
-      const entry = bench.keyspace.find(someSlot(`key:${i}`), 0, `key:${i}`);
-      if (entry === undefined) continue;
-      bench.keyspace.touch(entry);
-      kept.add(entry.key);
+      const key = `key:${i}`;
+      if (!bench.keyspace.has(someSlot(key), 0, key)) continue;
+      bench.keyspace.touch(someSlot(key), 0, key, bench.clock.nowMs);
+      kept.add(key);
     }
     const gone = evict(bench, evictor, 100).map((number) => `key:${number}`);
     expect(gone.filter((key) => kept.has(key))).toEqual([]);
@@ -81,8 +82,9 @@ describe('which one goes', () => {
       bench.keyspace.access.lfuDecayMinutes = 0;
       fill(bench, 1000, { ttl: true });
       for (let i = 0; i < 500; i++) {
-        const entry = bench.keyspace.find(someSlot(`key:${i}`), 0, `key:${i}`)!;
-        for (let use = 0; use < 50; use++) bench.keyspace.touch(entry);
+        const key = `key:${i}`;
+        for (let use = 0; use < 50; use++)
+          bench.keyspace.touch(someSlot(key), 0, key, bench.clock.nowMs);
       }
       const gone = evict(bench, evictor, 300);
       expect(gone.filter((number) => number < 500).length).toBeLessThan(15);
@@ -118,7 +120,7 @@ describe('which one goes', () => {
       const evictor = evictorOn(bench, policy);
       fill(bench, 100);
       expect(evictor.pick(any)).toBeUndefined();
-      bench.keyspace.put(5, 3, 'with expiry', 'v', START_MS + 1e9);
+      put(bench.keyspace, 5, 3, 'with expiry', 'v', START_MS + 1e9);
       expect(evictor.pick(any)).toMatchObject({ slot: 5, db: 3, key: 'with expiry' });
     });
   }
@@ -128,8 +130,8 @@ describe('evenness', () => {
   it('a slot made large by a hash tag loses its share, not less and not more', () => {
     const bench = makeKeyspace();
     const evictor = evictorOn(bench, 'allkeys-random');
-    for (let i = 0; i < 3000; i++) bench.keyspace.put(77, 0, `tagged:${i}`, 'v', 0);
-    for (let i = 0; i < 3000; i++) bench.keyspace.put(someSlot(`k${i}`), 2, `k${i}`, 'v', 0);
+    for (let i = 0; i < 3000; i++) put(bench.keyspace, 77, 0, `tagged:${i}`, 'v', 0);
+    for (let i = 0; i < 3000; i++) put(bench.keyspace, someSlot(`k${i}`), 2, `k${i}`, 'v', 0);
     let tagged = 0;
     for (let i = 0; i < 3000; i++) {
       const victim = evictor.pick(any)!;
@@ -144,7 +146,7 @@ describe('evenness', () => {
   it('every entry of every database comes up within a lap', () => {
     const bench = makeKeyspace();
     const evictor = evictorOn(bench, 'allkeys-random');
-    for (let i = 0; i < 500; i++) bench.keyspace.put(someSlot(`k${i}`), i % 16, `k${i}`, 'v', 0);
+    for (let i = 0; i < 500; i++) put(bench.keyspace, someSlot(`k${i}`), i % 16, `k${i}`, 'v', 0);
     const seen = new Set<string>();
     for (let i = 0; i < 500 * 4; i++) seen.add(evictor.pick(any)!.key);
     expect(seen.size).toBe(500);
@@ -156,10 +158,9 @@ describe('what may not go', () => {
     const bench = makeKeyspace();
     const evictor = evictorOn(bench, 'allkeys-lru');
     fill(bench, 200);
-    for (let i = 0; i < 100; i++)
-      bench.keyspace.find(someSlot(`key:${i}`), 0, `key:${i}`)!.dirty = 1;
-    const kept = bench.keyspace.find(someSlot('key:150'), 0, 'key:150')!;
-    kept.persistent = false;
+    for (let i = 0; i < 100; i++) bench.keyspace.mark(someSlot(`key:${i}`), 0, `key:${i}`, 1);
+    const kept = { slot: someSlot('key:150'), db: 0, key: 'key:150', value: 'v' };
+    bench.keyspace.load({ ...kept, expiresAtMs: 0, epoch: 0, seq: 0, persistent: false });
     const gone: string[] = [];
     for (;;) {
       const victim = evictor.pick((_slot, entry) => entry.persistent);
@@ -168,7 +169,7 @@ describe('what may not go', () => {
       gone.push(victim.key);
     }
     expect(gone).toHaveLength(99);
-    expect(bench.keyspace.find(someSlot('key:150'), 0, 'key:150')).toBe(kept);
+    expect(bench.keyspace.has(kept.slot, 0, 'key:150')).toBe(true);
   });
 
   it('a candidate that became dirty or was replaced since it was drawn is not chosen', () => {
@@ -177,19 +178,19 @@ describe('what may not go', () => {
     fill(bench, 12);
     evict(bench, evictor, 1);
     for (let i = 0; i < 12; i++) {
-      const entry = bench.keyspace.find(someSlot(`key:${i}`), 0, `key:${i}`);
-      if (entry !== undefined) entry.dirty = 3;
+      const key = `key:${i}`;
+      if (bench.keyspace.has(someSlot(key), 0, key)) bench.keyspace.mark(someSlot(key), 0, key, 3);
     }
     expect(evictor.pick(any)).toBeUndefined();
     for (let i = 0; i < 12; i++) bench.keyspace.clearSlot(someSlot(`key:${i}`), null);
     expect(evictor.pick(any)).toBeUndefined();
-    const entry = bench.keyspace.put(someSlot('key:5'), 0, 'key:5', 'new', 0);
-    expect(evictor.pick(any)?.entry).toBe(entry);
+    put(bench.keyspace, someSlot('key:5'), 0, 'key:5', 'new', 0);
+    expect(evictor.pick(any)?.entry.value).toBe('new');
   });
 
   it('remembered absences go like keys', () => {
     const bench = makeKeyspace();
-    bench.keyspace.put(1, 0, 'absent', null, START_MS + 1e6);
+    put(bench.keyspace, 1, 0, 'absent', null, START_MS + 1e6);
     expect(evictorOn(bench, 'allkeys-lru').pick(any)?.key).toBe('absent');
     expect(evictorOn(bench, 'volatile-ttl').pick(any)?.key).toBe('absent');
   });

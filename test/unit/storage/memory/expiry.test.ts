@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { EXPIRY_RETRY_MS } from '../../../../src/storage/memory/expiry.ts';
 import type { Keyspace } from '../../../../src/storage/memory/keyspace.ts';
 import { makeKeyspace, seededRandom, START_MS } from './support.ts';
+import { put } from '../../../support/keyspace.ts';
 
 /** Expiry is found up to one tick late. */
 const TICK_MS = 128;
@@ -38,8 +39,8 @@ describe('takeExpired', () => {
   ]) {
     it(`finds a key of ${ttlMs} ms after its time and not before`, () => {
       const { keyspace } = makeKeyspace();
-      keyspace.put(9, 4, 'k', 'v', START_MS + ttlMs);
-      keyspace.put(9, 4, 'for ever', 'v', 0);
+      put(keyspace, 9, 4, 'k', 'v', START_MS + ttlMs);
+      put(keyspace, 9, 4, 'for ever', 'v', 0);
       expect(drain(keyspace, START_MS + ttlMs - 1)).toEqual([]);
       const found = keyspace.takeExpired(START_MS + ttlMs + TICK_MS, 100_000);
       expect(found).toMatchObject([{ slot: 9, db: 4, key: 'k' }]);
@@ -48,13 +49,13 @@ describe('takeExpired', () => {
 
   it('finds what had expired already when it was put', () => {
     const { keyspace } = makeKeyspace();
-    keyspace.put(1, 0, 'k', 'v', START_MS - DAY_MS);
+    put(keyspace, 1, 0, 'k', 'v', START_MS - DAY_MS);
     expect(takeKeys(keyspace, START_MS + TICK_MS)).toEqual(['k']);
   });
 
   it('gives out what is still there again, but not at once', () => {
     const { keyspace } = makeKeyspace();
-    keyspace.put(1, 0, 'k', 'v', START_MS + 1000);
+    put(keyspace, 1, 0, 'k', 'v', START_MS + 1000);
     let nowMs = START_MS + DAY_MS;
     for (let round = 0; round < 100; round++) {
       expect(takeKeys(keyspace, nowMs), `round ${round}`).toEqual(['k']);
@@ -65,18 +66,18 @@ describe('takeExpired', () => {
 
   it('follows changes of the expiry in both directions', () => {
     const { keyspace } = makeKeyspace();
-    const entry = keyspace.put(1, 0, 'k', 'v', START_MS + 1000);
-    keyspace.setExpiry(1, 0, 'k', entry, START_MS + DAY_MS);
+    put(keyspace, 1, 0, 'k', 'v', START_MS + 1000);
+    put(keyspace, 1, 0, 'k', 'v', START_MS + DAY_MS);
     expect(drain(keyspace, START_MS + 2000)).toEqual([]);
-    keyspace.setExpiry(1, 0, 'k', entry, START_MS + 3000);
+    put(keyspace, 1, 0, 'k', 'v', START_MS + 3000);
     expect(takeKeys(keyspace, START_MS + 3500)).toEqual(['k']);
-    keyspace.setExpiry(1, 0, 'k', entry, 0);
+    put(keyspace, 1, 0, 'k', 'v', 0);
     expect(drain(keyspace, START_MS + DAY_MS)).toEqual([]);
   });
 
   it('leaves out, for now, what the caller does not want', () => {
     const { keyspace } = makeKeyspace();
-    for (let slot = 0; slot < 10; slot++) keyspace.put(slot, 0, `k${slot}`, 'v', START_MS + 1);
+    for (let slot = 0; slot < 10; slot++) put(keyspace, slot, 0, `k${slot}`, 'v', START_MS + 1);
     const nowMs = START_MS + 1000;
     const odd = keyspace.takeExpired(nowMs, 100, (slot) => slot % 2 === 1);
     expect(odd.map(({ slot }) => slot).toSorted()).toEqual([1, 3, 5, 7, 9]);
@@ -86,7 +87,7 @@ describe('takeExpired', () => {
 
   it('gives out remembered absences whose end has come', () => {
     const { keyspace } = makeKeyspace();
-    keyspace.put(1, 0, 'k', null, START_MS + 1000);
+    put(keyspace, 1, 0, 'k', null, START_MS + 1000);
     expect(keyspace.takeExpired(START_MS + 2000, 10)).toMatchObject([{ entry: { value: null } }]);
   });
 
@@ -94,7 +95,7 @@ describe('takeExpired', () => {
     const { keyspace } = makeKeyspace();
     // All in one bucket of an upper level, so that they have to move down first.
     for (let i = 0; i < 10_000; i++)
-      keyspace.put(i, 0, `k${i}`, 'v', START_MS + DAY_MS + (i % 1000));
+      put(keyspace, i, 0, `k${i}`, 'v', START_MS + DAY_MS + (i % 1000));
     let asked = 0;
     const refuse = (): boolean => {
       asked++;
@@ -110,9 +111,9 @@ describe('takeExpired', () => {
   it('nothing piles up when one key is set and deleted, or given new expiries, over and over', () => {
     const { keyspace } = makeKeyspace();
     for (let i = 0; i < 10_000; i++) {
-      keyspace.put(1, 0, 'deleted', 'v', START_MS + DAY_MS);
+      put(keyspace, 1, 0, 'deleted', 'v', START_MS + DAY_MS);
       keyspace.remove(1, 0, 'deleted');
-      keyspace.put(1, 0, 'renewed', 'v', START_MS + 2 * DAY_MS - i * 1000);
+      put(keyspace, 1, 0, 'renewed', 'v', START_MS + 2 * DAY_MS - i * 1000);
     }
     expect(keyspace.volatileCount).toBe(1);
     expect(drain(keyspace, START_MS + 3 * DAY_MS)).toEqual(['renewed']);
@@ -121,9 +122,9 @@ describe('takeExpired', () => {
   for (const jumpMs of [1000, 3_600_000, 20 * 365 * DAY_MS]) {
     it(`goes on after the clock went ${jumpMs} ms ahead and back again`, () => {
       const { keyspace } = makeKeyspace();
-      keyspace.put(1, 0, 'later', 'v', START_MS + jumpMs + DAY_MS);
+      put(keyspace, 1, 0, 'later', 'v', START_MS + jumpMs + DAY_MS);
       expect(drain(keyspace, START_MS + jumpMs)).toEqual([]);
-      keyspace.put(1, 0, 'k', 'v', START_MS + 1000);
+      put(keyspace, 1, 0, 'k', 'v', START_MS + 1000);
       expect(drain(keyspace, START_MS + 500)).toEqual([]);
       expect(drain(keyspace, START_MS + 1000 + TICK_MS)).toEqual(['k']);
       expect(drain(keyspace, START_MS + jumpMs + DAY_MS + TICK_MS)).toEqual(['later']);
@@ -146,7 +147,7 @@ describe('takeExpired', () => {
               model.delete(key);
             } else {
               const expiresAtMs = ttlMs === null ? 0 : clock.nowMs + ttlMs;
-              keyspace.put(number, 0, key, 'v', expiresAtMs);
+              put(keyspace, number, 0, key, 'v', expiresAtMs);
               model.set(key, expiresAtMs);
             }
           }
@@ -172,7 +173,7 @@ describe('takeExpired', () => {
     const random = seededRandom(3);
     const left = new Set<number>();
     for (let i = 0; i < 20_000; i++) {
-      keyspace.put(i % 100, 0, `k${i}`, 'v', START_MS + random.below(DAY_MS));
+      put(keyspace, i % 100, 0, `k${i}`, 'v', START_MS + random.below(DAY_MS));
       left.add(i);
     }
     for (const i of left) {
