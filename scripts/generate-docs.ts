@@ -3,12 +3,14 @@
 import { writeFileSync } from 'node:fs';
 import { configurationPage, configurationSchema } from '../src/config/reference.ts';
 import { commandsPage } from './docs/commands.ts';
+import { metricsPage } from './docs/metrics.ts';
 import { schedulesPage } from './docs/schedules.ts';
 
 /** Path from the root of the repository, and content. */
 export const GENERATED: readonly { readonly path: string; readonly content: () => string }[] = [
   { path: 'docs/commands.md', content: commandsPage },
   { path: 'docs/configuration.md', content: configurationPage },
+  { path: 'docs/metrics.md', content: metricsPage },
   { path: 'docs/schedules.md', content: schedulesPage },
   {
     path: 'ringfence.schema.json',

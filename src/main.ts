@@ -44,6 +44,7 @@ export async function runNode(start: { config: Config; version: string }): Promi
       host: config.httpBind,
       port: config.httpPort,
       health: () => healthOf(node.cluster),
+      metrics: () => node.metrics(),
       log: log.child({ part: 'http' }),
     });
     return { clients, http };

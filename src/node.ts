@@ -11,7 +11,9 @@ import { commandTable } from './commands/table.ts';
 import { matchesGlob } from './config/glob.ts';
 import type { LiveConfig } from './config/live.ts';
 import type { Config } from './config/load.ts';
+import type { MetricFacts } from './http/metrics/facts.ts';
 import type { HostFacts } from './platform/host.ts';
+import { metricFactsOf } from './node-metrics.ts';
 import type { Logger } from './platform/logger.ts';
 import type { Platform } from './platform/platform.ts';
 import type { Listener } from './platform/transport.ts';
@@ -40,6 +42,8 @@ export interface NodeParts {
 export interface Node {
   readonly cluster: Cluster;
   readonly server: Server;
+  /** What metrics are read from, at this moment. */
+  metrics(): MetricFacts;
   /** Starts to accept clients. Rejects with the system's error when the port cannot be bound. */
   listen(): Promise<Listener>;
   /** Joins the cluster. Resolves when it has joined; rejects when it never will. */
@@ -54,6 +58,7 @@ export interface Node {
 export function createNode(parts: NodeParts): Node {
   const { platform, log, store, legacy, config, live } = parts;
   const { policies } = config;
+  const startedAtMs = platform.clock.wallMs();
   const prepare = createPrepare({ slotOf, limits: live, random: () => platform.random.float() });
   const cluster = new Cluster({
     platform,
@@ -100,6 +105,7 @@ export function createNode(parts: NodeParts): Node {
   return {
     cluster,
     server,
+    metrics: () => metricFactsOf({ ...parts, cluster, server, startedAtMs }),
     async listen() {
       const clients = await server.listen({ host: config.bind, port: config.port });
       facts.port = clients.port;

@@ -87,9 +87,12 @@ const HOST_FACTS = {
   executable: 'ringfence',
   residentBytes: 0,
   heapBytes: 0,
+  externalBytes: 0,
   machineBytes: 0,
   cpuUserSeconds: 0,
   cpuSystemSeconds: 0,
+  eventLoopActiveSeconds: 0,
+  eventLoopIdleSeconds: 0,
 };
 
 const NO_DISK: Disk = {

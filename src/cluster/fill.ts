@@ -56,6 +56,8 @@ export interface FillProgress {
   /** Keys and values sent, in bytes, and how many a second lately. */
   readonly bytes: number;
   readonly bytesPerSecond: number;
+  /** Those of the bytes sent that it has not confirmed. */
+  readonly unconfirmedBytes: number;
   /** Why it goes slowly; null: it does not. `unconfirmed`: the learner has not taken over the view yet. */
   readonly slowedBy: Cause | 'unconfirmed' | null;
 }
@@ -162,6 +164,7 @@ export class Fill {
       filled: job.filled,
       bytes: job.bytes,
       bytesPerSecond: job.rate,
+      unconfirmedBytes: job.flightBytes,
       slowedBy: job.confirmed ? job.slowedBy : 'unconfirmed',
     }));
   }

@@ -40,6 +40,17 @@ type Holders = Set<string>;
 
 const NO_GROUP: Group = { owners: [], learners: [] };
 
+/** How many slots this node is what to. */
+export interface SlotCounts {
+  readonly primary: number;
+  readonly replica: number;
+  readonly learner: number;
+  /** Primary, and not active. */
+  readonly waiting: number;
+  /** Primary, and complete in memory. */
+  readonly complete: number;
+}
+
 export class SlotTable {
   readonly #self: NodeRef;
   #placement: Placement = new Array<Group>(SLOT_COUNT).fill(NO_GROUP);
@@ -111,6 +122,21 @@ export class SlotTable {
   /** Every slot this node is primary of is active. */
   get allActive(): boolean {
     return !this.#roles.some((role) => (role & PRIMARY_ACTIVE) === Role.Primary);
+  }
+
+  /** One pass over all slots: for people and tools, not for every request. */
+  counts(): SlotCounts {
+    const counts = { primary: 0, replica: 0, learner: 0, waiting: 0, complete: 0 };
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      const role = this.#roles[slot]!;
+      if ((role & Role.Primary) !== 0) {
+        counts.primary++;
+        if ((role & Role.Active) === 0) counts.waiting++;
+        counts.complete += this.#complete[slot]!;
+      } else if ((role & Role.Owner) !== 0) counts.replica++;
+      if ((role & Role.Learner) !== 0) counts.learner++;
+    }
+    return counts;
   }
 
   /**

@@ -117,6 +117,8 @@ export interface HandOver {
   readonly filled: number;
   readonly bytes: number;
   readonly bytesPerSecond: number;
+  /** Those of the bytes sent that the learner has not confirmed. */
+  readonly unconfirmedBytes: number;
   /** Why it goes slowly; null: it does not. */
   readonly slowedBy: string | null;
 }

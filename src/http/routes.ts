@@ -5,8 +5,10 @@
 
 export interface Answer {
   readonly status: number;
-  /** Plain data; sent as JSON. */
-  readonly body: object;
+  /** Plain data, sent as JSON; or text, whose `contentType` is given. */
+  readonly body: object | string;
+  /** Unless said: JSON. */
+  readonly contentType?: string;
   /** Methods that are allowed, for status 405. */
   readonly allow?: string;
 }

@@ -1,16 +1,18 @@
 /**
- * The HTTP side of a node. In this version: health. REST, metrics and the console get their routes here
+ * The HTTP side of a node. In this version: health and metrics. REST and the console get their routes here
  * later, and run commands through the same dispatcher as Redis clients.
  *
  * On `node:http` and not behind `Transport`: nothing that decides about data goes through HTTP, so the
  * cluster's code runs without it (ADR 0007). Everything a stranger can send is bounded below, and an
- * answer is small and made in one go, so nothing waits for a slow reader.
+ * answer is small (metrics, tens of kilobytes) and made in one go, so nothing waits for a slow reader.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../platform/logger.ts';
 import { type Health, healthRoutes } from './health.ts';
+import type { MetricFacts } from './metrics/facts.ts';
+import { metricsRoute } from './metrics/registry.ts';
 import { type Answer, answerRequest, type Route } from './routes.ts';
 
 export type { Health } from './health.ts';
@@ -21,6 +23,8 @@ export interface HttpOptions {
   readonly port: number;
   /** Asked for every request; must be quick and must not wait. */
   health(): Health;
+  /** The same. */
+  metrics(): MetricFacts;
   readonly log: Logger;
 }
 
@@ -45,7 +49,10 @@ const REQUESTS_PER_CONNECTION_MAX = 1_000;
 
 /** Rejects with the system's error (`EADDRINUSE`, ...) when the port cannot be bound. */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
-  const routes = new Map<string, Route>(healthRoutes(() => options.health()));
+  const routes = new Map<string, Route>([
+    ...healthRoutes(() => options.health()),
+    metricsRoute(() => options.metrics()),
+  ]);
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -88,9 +95,9 @@ function respond(
     log.error({ err: error }, 'an HTTP request failed');
     answer = { status: 500, body: { error: 'the request failed; the log of the node says why' } };
   }
-  const text = `${JSON.stringify(answer.body)}\n`;
+  const text = typeof answer.body === 'string' ? answer.body : `${JSON.stringify(answer.body)}\n`;
   response.writeHead(answer.status, {
-    'content-type': 'application/json; charset=utf-8',
+    'content-type': answer.contentType ?? 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     ...(answer.allow === undefined ? {} : { allow: answer.allow }),

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ClusterStatus } from '../../../src/commands/ports.ts';
 import { startCluster, type TestCluster } from '../../support/cluster.ts';
+import { type Family, parseExposition, valueOf } from '../../support/exposition.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import type { Recorder } from '../../support/recorder.ts';
 import { RespClient } from '../../support/resp-client.ts';
@@ -44,6 +45,52 @@ function settled(holders: number): Promise<void> {
   });
 }
 
+type Scrape = ReadonlyMap<string, Family>;
+
+/** What these nodes answer to /metrics. */
+function scrape(indexes: readonly number[]): Promise<Scrape[]> {
+  return Promise.all(
+    indexes.map(async (index) => {
+      const { host, httpPort } = cluster.nodes[index]!;
+      const response = await fetch(`http://${host}:${httpPort}/metrics`);
+      expect(response.status).toBe(200);
+      return parseExposition(await response.text());
+    }),
+  );
+}
+
+function sumOf(scrapes: readonly Scrape[], name: string, labels = ''): number {
+  return scrapes.reduce((sum, families) => sum + valueOf(families, name, labels), 0);
+}
+
+/** Four nodes hold data, nothing moves any more, and the metrics of all nodes say so. */
+async function expectJoined(before: readonly Scrape[]): Promise<void> {
+  await eventually(async () => {
+    const all = await scrape([...OTHERS, FOURTH]);
+    expect(sumOf(all, 'ringfence_moving')).toBe(0);
+    expect(sumOf(all, 'ringfence_ready')).toBe(4);
+    expect(sumOf(all, 'ringfence_members', '{state="member"}')).toBe(16);
+    expect(sumOf(all, 'ringfence_slots', '{role="primary"}')).toBe(16_384);
+    for (const families of all) {
+      expect([...families.get('ringfence_link_up')!.samples.values()]).toEqual([1, 1, 1]);
+      expect([...families.get('ringfence_handover_slots')!.samples]).toEqual([]);
+      expect(valueOf(families, 'ringfence_lease_remaining_seconds')).toBeGreaterThan(0);
+    }
+  });
+  const others = await scrape(OTHERS);
+  const [fourth] = await scrape([FOURTH]);
+  const grown = (name: string): number => sumOf(others, name) - sumOf(before, name);
+  const slots = ['primary', 'replica'].map((role) =>
+    valueOf(fourth!, 'ringfence_slots', `{role="${role}"}`),
+  );
+  expect(Math.min(...slots)).toBeGreaterThan(0);
+  // What it has was handed over by the others, values of 500 bytes among it.
+  expect(grown('ringfence_handover_slots_total')).toBeGreaterThanOrEqual(slots[0]! + slots[1]!);
+  const keys = valueOf(fourth!, 'ringfence_keys', '{db="0"}');
+  expect(keys).toBeGreaterThan(1000);
+  expect(grown('ringfence_handover_bytes_total')).toBeGreaterThan(1000 * 500);
+}
+
 /** Clients of the nodes that stay had no error at all. */
 function expectNoFailure(recorder: Recorder): void {
   const names = OTHERS.map((index) => cluster.nodes[index]!.id);
@@ -75,10 +122,12 @@ describe('under load, no request of the clients of other nodes fails, and nothin
   test('a node joins, leaves by a command, and is stopped', async () => {
     const load = new Load(cluster, 'moves');
     const before = await timed(() => load.progress(300, OTHERS));
+    const scraped = await scrape(OTHERS);
     const join = await timed(async () => {
       await cluster.start(FOURTH);
       await settled(4);
     });
+    await expectJoined(scraped);
     await load.progress(50);
     const leave = await timed(async () => {
       expect(await admin.plain('CLUSTER', 'LEAVE', cluster.nodes[FOURTH]!.id)).toBe('OK');

@@ -116,10 +116,15 @@ describe('a hand-over', () => {
     expect(bytesFrom(before)).toBeLessThan(1_300_000);
     const [stuck] = fill.progress();
     expect(stuck).toMatchObject({ bytesPerSecond: 0 });
+    expect(stuck!.unconfirmedBytes).toBeGreaterThan(1_000_000);
+    expect(stuck!.unconfirmedBytes).toBeLessThan(1_300_000);
     stream.confirmedSeq = sent.length;
     pass(6, false);
     expect(fill.progress()[0]!.filled).toBeGreaterThan(stuck!.filled + 5);
     expect(fill.progress()[0]!.bytes).toBeGreaterThan(stuck!.bytes);
+    stream.confirmedSeq = sent.length;
+    pass(6, false);
+    expect(fill.progress()[0]!.unconfirmedBytes).toBeLessThan(stuck!.unconfirmedBytes);
   });
 
   test('gives a learner that confirms late one chunk at a time, and a quick one more and more', () => {

@@ -10,6 +10,23 @@ function slotsWhere(test: (slot: number) => boolean): number[] {
   return Array.from({ length: SLOT_COUNT }, (_, slot) => slot).filter(test);
 }
 
+describe('the slots', () => {
+  test('are counted by what the node is to them', () => {
+    const table = new SlotTable(a);
+    expect(table.counts()).toEqual({ primary: 0, replica: 0, learner: 0, waiting: 0, complete: 0 });
+    table.adopt(settledView(1, [a, b, c], 2));
+    const mine = slotsWhere((slot) => table.isPrimary(slot));
+    const replicas = slotsWhere((slot) => table.isOwner(slot) && !table.isPrimary(slot));
+    const counts = { primary: mine.length, replica: replicas.length, learner: 0 };
+    expect(table.counts()).toEqual({ ...counts, waiting: mine.length, complete: 0 });
+    table.confirm(b);
+    table.confirm(c);
+    for (const slot of [mine[0]!, mine[1]!, replicas[0]!]) table.setComplete(slot, true);
+    expect(table.counts()).toEqual({ ...counts, waiting: 0, complete: 2 });
+    expect(counts.primary + counts.replica).toBeLessThan(SLOT_COUNT);
+  });
+});
+
 describe('a slot', () => {
   test('is active at once when nobody else is there', () => {
     const table = new SlotTable(a);

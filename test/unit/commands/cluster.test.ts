@@ -123,7 +123,7 @@ describe('CLUSTER INFO', () => {
   });
 
   test('shows what is handed over, all learners together, and why it goes slowly', async () => {
-    const rest = { bytes: 1000, bytesPerSecond: 10 };
+    const rest = { bytes: 1000, bytesPerSecond: 10, unconfirmedBytes: 100 };
     const handOvers = [
       { to: 'd', slots: 100, filled: 40, slowedBy: 'database-slow', ...rest },
       { to: 'e', slots: 50, filled: 0, slowedBy: 'database-slow', ...rest },

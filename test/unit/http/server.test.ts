@@ -4,6 +4,8 @@ import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Health, type HttpServer, startHttp } from '../../../src/http/server.ts';
 import type { Logger } from '../../../src/platform/logger.ts';
+import { parseExposition, valueOf } from '../../support/exposition.ts';
+import { FACTS } from './metrics/facts.ts';
 
 const PORT = 57_200;
 
@@ -25,11 +27,14 @@ const JOINING: Health = {
 
 let http: HttpServer;
 let health: () => Health;
+let epoch: number;
+const metrics = () => ({ ...FACTS, status: { ...FACTS.status, epoch } });
 
 beforeEach(async () => {
   errors.length = 0;
   health = () => READY;
-  http = await startHttp({ host: '127.0.0.1', port: PORT, health: () => health(), log });
+  epoch = 1;
+  http = await startHttp({ host: '127.0.0.1', port: PORT, health: () => health(), metrics, log });
 });
 
 afterEach(() => http.close());
@@ -142,6 +147,26 @@ describe('health', () => {
   });
 });
 
+describe('metrics', () => {
+  test('/metrics answers in the text format, asked anew for every request', async () => {
+    const { status, headers, text } = await ask('/metrics');
+    expect(status).toBe(200);
+    expect(headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(headers['cache-control']).toBe('no-store');
+    expect(Number(headers['content-length'])).toBe(Buffer.byteLength(text));
+    expect(valueOf(parseExposition(text), 'ringfence_view_epoch')).toBe(1);
+    epoch = 2;
+    const again = parseExposition((await ask('/metrics')).text);
+    expect(valueOf(again, 'ringfence_view_epoch')).toBe(2);
+  });
+
+  test('HEAD answers without a body, POST is refused', async () => {
+    const head = await ask('/metrics', 'HEAD');
+    expect([head.status, head.text]).toEqual([200, '']);
+    expect((await ask('/metrics', 'POST', 'body')).status).toBe(405);
+  });
+});
+
 describe('other requests', () => {
   test.each(['/', '/readyz/', '/READYZ', '/healthz%20', '//readyz', '*'])(
     '%s is not found',
@@ -191,13 +216,12 @@ describe('other requests', () => {
 
 describe('the listener', () => {
   test('a taken port is told to the caller', async () => {
-    await expect(startHttp({ host: '127.0.0.1', port: PORT, health, log })).rejects.toMatchObject({
-      code: 'EADDRINUSE',
-    });
+    const again = startHttp({ host: '127.0.0.1', port: PORT, health, metrics, log });
+    await expect(again).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 
   test('port 0 picks a free one and says which', async () => {
-    const other = await startHttp({ host: '127.0.0.1', port: 0, health, log });
+    const other = await startHttp({ host: '127.0.0.1', port: 0, health, metrics, log });
     expect(other.port).toBeGreaterThan(0);
     expect(other.port).not.toBe(PORT);
     await other.close();

@@ -88,9 +88,12 @@ const infoSources = (platform: Platform): InfoSources => ({
     executable: 'node',
     residentBytes: 2048,
     heapBytes: 1024,
+    externalBytes: 512,
     machineBytes: 4096,
     cpuUserSeconds: 1,
     cpuSystemSeconds: 0.5,
+    eventLoopActiveSeconds: 2,
+    eventLoopIdleSeconds: 3,
   }),
   identity: () => ({
     version: '0.0.0',
