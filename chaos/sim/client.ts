@@ -6,6 +6,8 @@ export class SimClient {
   readonly #sim: Sim;
   readonly #node: SimNode;
   readonly #order: object;
+  /** As after CLIENT NO-TOUCH. */
+  noTouch = false;
   /** Replies in the order in which they came. */
   readonly replies: string[] = [];
 
@@ -26,7 +28,7 @@ export class SimClient {
         this.replies.push(line);
         resolve(line);
       };
-      const prepared = this.#sim.prepare(args);
+      const prepared = this.#sim.prepare(args, this.noTouch);
       const reply = this.#node.cluster.submit({ prepared, order: this.#order, done });
       if (reply !== undefined) done(reply);
     });

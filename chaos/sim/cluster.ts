@@ -152,8 +152,8 @@ export class Sim {
     this.#prepare = createPrepare({ slotOf, limits, random: () => this.#random.float() });
   }
 
-  prepare(args: readonly string[]): ReturnType<ReturnType<typeof createPrepare>> {
-    return this.#prepare(args, 0, 2);
+  prepare(args: readonly string[], noTouch = false): ReturnType<ReturnType<typeof createPrepare>> {
+    return this.#prepare(args, 0, 2, noTouch);
   }
 
   /** Starts a node (again, under the same name, as a new process). */

@@ -15,6 +15,8 @@ export interface Prepared {
   readonly args: readonly string[];
   readonly db: number;
   readonly protocol: 2 | 3;
+  /** What it looks at is not used by that (CLIENT NO-TOUCH). */
+  readonly noTouch: boolean;
   /** Every key it names, in order, as given; may repeat. */
   readonly keys: readonly string[];
   /**
@@ -48,4 +50,9 @@ export interface Outcome {
 }
 
 /** Turns arguments into a Prepared, or throws a ReplyError. */
-export type Prepare = (args: readonly string[], db: number, protocol: 2 | 3) => Prepared;
+export type Prepare = (
+  args: readonly string[],
+  db: number,
+  protocol: 2 | 3,
+  noTouch?: boolean,
+) => Prepared;

@@ -16,8 +16,8 @@ import type { FrameStream } from './link.ts';
 import { Task } from './task.ts';
 import { CONTENT_BYTES_MAX, type FrameReader, FrameType } from './wire.ts';
 
-/** Append only: bits and numbers on the wire. */
-const CommandFlag = { Resp3: 1, WantVersions: 2 } as const;
+/** Append only: bits and numbers on the wire. An older release passes over bits that it does not know. */
+const CommandFlag = { Resp3: 1, WantVersions: 2, NoTouch: 4 } as const;
 export const RunStatus = { Reply: 0, NotDone: 1 } as const;
 
 /** Time the answer needs on its way back, taken off what the primary is given, milliseconds. */
@@ -67,7 +67,8 @@ export function writeRun(
     writer.u8(prepared.db);
     writer.u8(
       (prepared.protocol === 3 ? CommandFlag.Resp3 : 0) |
-        (wantVersions ? CommandFlag.WantVersions : 0),
+        (wantVersions ? CommandFlag.WantVersions : 0) |
+        (prepared.noTouch ? CommandFlag.NoTouch : 0),
     );
     const { args } = prepared;
     writer.u32(args.length);
@@ -125,7 +126,9 @@ class HostedRun {
     const args: string[] = new Array<string>(frame.u32());
     for (let i = 0; i < args.length; i++) args[i] = frame.str();
     try {
-      const prepared = this.#env.prepare(args, db, (flags & CommandFlag.Resp3) !== 0 ? 3 : 2);
+      const protocol = (flags & CommandFlag.Resp3) !== 0 ? 3 : 2;
+      const noTouch = (flags & CommandFlag.NoTouch) !== 0;
+      const prepared = this.#env.prepare(args, db, protocol, noTouch);
       const wantVersions = (flags & CommandFlag.WantVersions) !== 0;
       const task = new HostedTask(this, index, prepared, deadlineMs, wantVersions);
       task.epoch = this.#env.epoch;

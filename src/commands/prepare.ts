@@ -47,13 +47,13 @@ export interface PartReply {
  */
 export function createPrepare(
   env: PrepareEnv,
-): (args: Args, db: number, protocol: Protocol) => PreparedCommand {
-  return (args, db, protocol) => {
+): (args: Args, db: number, protocol: Protocol, noTouch?: boolean) => PreparedCommand {
+  return (args, db, protocol, noTouch = false) => {
     const command = commandOf(args);
     // The dispatcher runs server commands itself; one that comes here is from a peer of another version.
     if (command.kind !== 'data') throw unknownCommand(args);
     checkArguments(command, args);
-    return new PreparedCommand(env, command, args, db, protocol);
+    return new PreparedCommand(env, command, args, db, protocol, noTouch);
   };
 }
 
@@ -76,6 +76,8 @@ export class PreparedCommand {
   readonly args: Args;
   readonly db: number;
   readonly protocol: Protocol;
+  /** What it looks at is not used by that. TOUCH does nothing else, so it does it all the same. */
+  readonly noTouch: boolean;
   /** Every key it names, in order, as given; may repeat. */
   readonly keys: readonly string[];
   /** The slot of all keys, or -1 for several. */
@@ -84,13 +86,21 @@ export class PreparedCommand {
   /** Every (database, key) pair, only when one is in another database than `db`. */
   readonly refs: readonly KeyRef[] | undefined;
 
-  constructor(env: PrepareEnv, command: DataCommand, args: Args, db: number, protocol: Protocol) {
+  constructor(
+    env: PrepareEnv,
+    command: DataCommand,
+    args: Args,
+    db: number,
+    protocol: Protocol,
+    noTouch: boolean,
+  ) {
     this.#env = env;
     this.#command = command;
     this.#options = command.parse(args, env.limits);
     this.args = args;
     this.db = db;
     this.protocol = protocol;
+    this.noTouch = noTouch && command.name !== 'TOUCH';
     this.keys = keysOf(command, args);
     this.slot = slotOfAll(env, this.keys);
     this.blind = command.blind?.(this.#options) ?? false;
@@ -117,6 +127,7 @@ export class PreparedCommand {
 
   /** Runs on the working set. Error replies are outcomes; any other exception is a bug and goes on. */
   run(set: WorkingSet): Outcome {
+    if (this.noTouch) set.touches = false;
     try {
       const reply = this.#command.run(new RunContext(this, this.#env, set), this.#options);
       return { reply: encodeReply(reply, this.protocol), failed: reply instanceof ReplyError };
@@ -135,7 +146,8 @@ export class PreparedCommand {
       const start = first + position * step;
       args.push(...this.args.slice(start, start + step));
     }
-    return new PreparedCommand(this.#env, this.#command, args, this.db, this.protocol);
+    const { db, protocol, noTouch } = this;
+    return new PreparedCommand(this.#env, this.#command, args, db, protocol, noTouch);
   }
 
   /** One reply from those of the parts; the first error among them is the reply. */

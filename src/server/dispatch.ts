@@ -138,7 +138,7 @@ export class Dispatcher {
       stat = stats.command(name);
     }
     if (host.pendingRequests >= settings.pendingRequestsMax) throw TOO_MANY_PENDING;
-    const prepared = prepare(args, session.db, session.protocol);
+    const prepared = prepare(args, session.db, session.protocol, session.noTouch);
     session.lastCommand = name;
     stat.calls++;
     const reply = session.submit(prepared, stat);

@@ -17,12 +17,14 @@ export class CommandRunner {
   nowMs = 1_700_000_000_000;
   db = 0;
   protocol: 2 | 3 = 2;
+  /** As after CLIENT NO-TOUCH. */
+  noTouch = false;
   protoMaxBulkLen = 512 * 2 ** 20;
   policy: KeyPolicy = { persistent: true, defaultTtlMs: 0, tombstoneMs: 0 };
   readonly keyspace: Keyspace;
   /** Effects of the last command. */
   effects: readonly Effect[] = [];
-  readonly #prepare: (args: readonly string[], db: number, protocol: 2 | 3) => PreparedCommand;
+  readonly #prepare: ReturnType<typeof createPrepare>;
 
   constructor() {
     const random = { float: () => 0.5, below: () => 0, id: () => '0'.repeat(32) };
@@ -38,7 +40,7 @@ export class CommandRunner {
 
   /** Parses only; throws what the parser throws. */
   prepare(...args: string[]): PreparedCommand {
-    return this.#prepare(args, this.db, this.protocol);
+    return this.#prepare(args, this.db, this.protocol, this.noTouch);
   }
 
   /** The reply's bytes. A failed command changes nothing. */

@@ -65,6 +65,8 @@ export class WorkingSet {
   readonly #env: WorkingSetEnv;
   /** Cluster time at which the command runs, milliseconds since 1970; one value for the whole command. */
   readonly nowMs: number;
+  /** False: looking at a key does not count as a use of it (CLIENT NO-TOUCH). */
+  touches = true;
   /** The slot of every key, or -1 when keys are of several slots. */
   readonly #slot: number;
   #changes: Map<string, Change> | undefined;
@@ -84,7 +86,7 @@ export class WorkingSet {
     this.#lent.set(idOf(db, key), held);
   }
 
-  /** The value, or undefined when there is no such key (or it has expired). Counts as a use of the key. */
+  /** The value, or undefined when there is no such key (or it has expired). Counts as a use of the key, if it `touches`. */
   get(db: number, key: string): Value | undefined {
     const own = this.#ownState(db, key);
     if (own !== undefined) return this.#unlessExpired(db, key, own)?.value ?? undefined;
@@ -96,7 +98,7 @@ export class WorkingSet {
       return undefined;
     }
     keyspace.hits++;
-    keyspace.touch(slot, db, key, this.nowMs);
+    if (this.touches) keyspace.touch(slot, db, key, this.nowMs);
     return entry.value ?? undefined;
   }
 

@@ -36,6 +36,7 @@ function prepared(keys: readonly string[], run: (set: WorkingSet) => Outcome): P
     args: ['BLOCK', ...keys],
     db: 0,
     protocol: 2,
+    noTouch: false,
     keys,
     refs: undefined,
     slot: MANY_SLOTS,

@@ -53,6 +53,32 @@ describe('OBJECT', () => {
     );
   });
 
+  test('CLIENT NO-TOUCH keeps what is read from counting as used, except by TOUCH and writes', () => {
+    const runner = new CommandRunner();
+    runner.line('MSET a 1 b 2');
+    runner.noTouch = true;
+    runner.nowMs += 5000;
+    const steps = {
+      'GET a': '$1 1',
+      'MGET a b': '*2 $1 1 $1 2',
+      'STRLEN a': ':1',
+      'OBJECT IDLETIME a': ':5',
+      'OBJECT IDLETIME b': ':5',
+      'TOUCH a': ':1',
+      'SET b 3': '+OK',
+      ' OBJECT IDLETIME a': ':0',
+      ' OBJECT IDLETIME b': ':0',
+    };
+    expect(play(runner, steps)).toEqual(steps);
+    runner.keyspace.access.mode = 'lfu';
+    runner.line('SET c 1');
+    runner.line('GET c');
+    expect(runner.line('OBJECT FREQ c')).toBe(':5');
+    runner.noTouch = false;
+    runner.line('GET c');
+    expect(runner.line('OBJECT FREQ c')).toBe(':6');
+  });
+
   test('HELP names every subcommand', () => {
     const reply = new CommandRunner().line('OBJECT HELP');
     for (const name of ['ENCODING', 'FREQ', 'IDLETIME', 'REFCOUNT', 'HELP']) {

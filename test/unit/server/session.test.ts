@@ -285,6 +285,17 @@ describe('limits', () => {
   });
 });
 
+describe('CLIENT NO-TOUCH', () => {
+  it('is part of what the router is given, until it is switched off or RESET', () => {
+    const { connection, router } = fixture();
+    router.holding = true;
+    connection.receive('GET a\r\nCLIENT NO-TOUCH on\r\nGET b\r\nCLIENT NO-TOUCH off\r\nGET c\r\n');
+    connection.receive('CLIENT NO-TOUCH on\r\nGET d\r\nRESET\r\nGET e\r\n');
+    const noTouch = router.held.map(({ prepared }) => prepared.noTouch);
+    expect(noTouch).toEqual([false, true, false, true, false]);
+  });
+});
+
 describe('closing', () => {
   it('QUIT answers what is under way and itself, ignores the rest, then closes', () => {
     const { connection, router, time } = fixture();
