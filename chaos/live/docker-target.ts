@@ -1,5 +1,6 @@
 /** The containers of docker-compose.yml, under a project name of their own. */
 import { spawnSync } from 'node:child_process';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import {
   type Disk,
@@ -11,6 +12,7 @@ import {
 } from '../target.ts';
 import type { Clocks } from '../target.ts';
 import { Disturbances, type Disturbance } from './network.ts';
+import { type FilterTool, findFilterTool, type Rule, rulesOf, setRules } from './packet-filter.ts';
 import { runCommand } from './run-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -41,8 +43,8 @@ export class DockerTarget implements Target {
   }));
   readonly spare = undefined;
   readonly network = new Disturbances(
-    (disturbance) => (this.#isolated(disturbance) === undefined ? CANNOT_CUT : undefined),
-    (active) => this.#disconnect(active.flatMap((d) => this.#isolated(d) ?? [])),
+    (disturbance) => this.#whyNot(disturbance),
+    (active) => this.#apply(active),
   );
   readonly disk: Disk = refusal(
     'the volume of the compose file is on the disk of the Docker engine; local processes and --netns can do it',
@@ -53,6 +55,9 @@ export class DockerTarget implements Target {
     set: () => Promise.reject(new Error('containers have the clock of their machine')),
   };
   readonly #compose = findCompose();
+  readonly #filter = findContainerFilter();
+  /** Containers keep their id while they are stopped and started. */
+  readonly #containers = new Map<Host, string>();
   /** Hosts that are off the cluster network now. */
   readonly #off = new Set<Host>();
   /** Containers that were ended or paused by us. */
@@ -82,6 +87,8 @@ export class DockerTarget implements Target {
   async start(...hosts: Host[]): Promise<void> {
     await this.#run(['start', ...hosts.map(serviceOf)]);
     for (const host of hosts) this.#down.delete(host);
+    // A container that was started anew has a network of its own, without any rule.
+    await this.network.renew();
     if (hosts.includes(POSTGRES)) await this.#untilPostgres();
   }
 
@@ -100,9 +107,7 @@ export class DockerTarget implements Target {
     const found: string[] = [];
     for (const { name } of this.nodes) {
       const format = '{{.RestartCount}} {{.State.Running}}';
-      const id = (await this.#run(['ps', '-q', name])).trim();
-      if (id === '') continue;
-      const answer = await docker('inspect', '-f', format, id);
+      const answer = await docker('inspect', '-f', format, await this.#container(name));
       const [count, running] = answer.trim().split(' ');
       if (count !== '0') found.push(`${name} ended by itself ${count} times`);
       if (running !== 'true' && !this.#down.has(name)) found.push(`${name} ended by itself`);
@@ -128,6 +133,50 @@ export class DockerTarget implements Target {
 
   logs(): Promise<string> {
     return this.#run(['logs', '--tail', String(LOG_LINES), '--no-color']);
+  }
+
+  #whyNot(disturbance: Disturbance): string | undefined {
+    if (disturbance.kind === 'delay') return NO_DELAY;
+    if ('tool' in this.#filter || this.#isolated(disturbance) !== undefined) return undefined;
+    return `${this.#filter.missing}; without that a node can only be taken off the cluster network as a whole`;
+  }
+
+  async #apply(active: readonly Disturbance[]): Promise<void> {
+    if (!('tool' in this.#filter)) {
+      return this.#disconnect(active.flatMap((d) => this.#isolated(d) ?? []));
+    }
+    const { tool } = this.#filter;
+    const rules = rulesOf(active, (host) => CLUSTER_ADDRESSES[host]!);
+    const hosts = Object.keys(CLUSTER_ADDRESSES);
+    const pids = await this.#processIds(hosts);
+    await Promise.all(
+      hosts.map((host, i) => this.#setRules(tool, host, pids[i]!, rules.get(host) ?? [])),
+    );
+  }
+
+  /** Does nothing where the container does not run: its rules are set when it is started. */
+  async #setRules(
+    tool: FilterTool,
+    host: Host,
+    pid: string,
+    rules: readonly Rule[],
+  ): Promise<void> {
+    if (pid === '0') return;
+    const enter = ['nsenter', '--target', pid, '--net'];
+    try {
+      await setRules(tool, rules, (command) => [...enter, ...command]);
+    } catch (error) {
+      // Another fault may have ended it in this moment.
+      const [now] = await this.#processIds([host]);
+      if (now === pid) throw error;
+    }
+  }
+
+  /** Of the first process of each container, as the machine of the engine counts; `0`: it does not run. */
+  async #processIds(hosts: readonly Host[]): Promise<string[]> {
+    const ids = await Promise.all(hosts.map((host) => this.#container(host)));
+    const answer = await docker('inspect', '-f', '{{.State.Pid}}', ...ids);
+    return answer.trim().split('\n');
   }
 
   /** The host that is cut from all others, if that is what is disturbed. */
@@ -157,7 +206,12 @@ export class DockerTarget implements Target {
   }
 
   async #container(host: Host): Promise<string> {
-    return (await this.#run(['ps', '-q', serviceOf(host)])).trim();
+    const known = this.#containers.get(host);
+    if (known !== undefined) return known;
+    const id = (await this.#run(['ps', '-q', serviceOf(host)])).trim();
+    if (id === '') throw new Error(`there is no container of ${serviceOf(host)}`);
+    this.#containers.set(host, id);
+    return id;
   }
 
   async #untilPostgres(): Promise<void> {
@@ -180,8 +234,27 @@ export class DockerTarget implements Target {
   }
 }
 
-const CANNOT_CUT =
-  'a container can only be taken off the cluster network as a whole; --netns can do more';
+const NO_DELAY = 'delays need netem, and only --netns asks for it';
+
+/** A packet filter that can be used inside the containers, or what is missing for it. */
+type ContainerFilter = { readonly tool: FilterTool } | { readonly missing: string };
+
+/** A container's network is entered from the machine whose kernel it shares. */
+function findContainerFilter(): ContainerFilter {
+  if (process.getuid?.() !== 0) return { missing: 'cutting single links takes root' };
+  const { stdout } = spawnSync('docker', ['info', '-f', '{{.Name}}'], { encoding: 'utf8' });
+  if (stdout.trim() !== hostname()) {
+    return { missing: 'cutting single links takes the machine that the Docker engine runs on' };
+  }
+  if (spawnSync('nsenter', ['--version'], { stdio: 'ignore' }).status !== 0) {
+    return { missing: 'cutting single links takes nsenter (apt-get install util-linux)' };
+  }
+  const tool = findFilterTool();
+  if (tool === undefined) {
+    return { missing: 'cutting single links takes nft or iptables (apt-get install nftables)' };
+  }
+  return { tool };
+}
 
 function serviceOf(host: Host): string {
   if (host === POSTGRES) return 'postgres_db';

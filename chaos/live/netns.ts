@@ -11,30 +11,20 @@
 import { spawnSync } from 'node:child_process';
 import type { Host, Network } from '../target.ts';
 import type { Address, Ground } from './ground.ts';
-import { Disturbances, type Disturbance, silentPairs } from './network.ts';
+import { Disturbances, type Disturbance } from './network.ts';
+import { type FilterTool, findFilterTool, rulesOf, setRules } from './packet-filter.ts';
 import { runCommand } from './run-command.ts';
 
 const PREFIX = 'rfchaos';
 const COMMAND_TIMEOUT_MS = 10_000;
 const SWITCH = 'switch';
 
-/** One line of a host's filter. */
-interface Rule {
-  readonly chain: 'in' | 'out';
-  readonly peer: string;
-  /**
-   * `reset` answers TCP with RST, and lets every RST pass: the one that it makes for an end on its own host
-   * comes in by the same filter. A number is the percentage that is lost.
-   */
-  readonly action: 'drop' | 'reset' | number;
-}
-
 export class Netns implements Ground {
   readonly name = 'network namespaces';
   readonly network: Network;
   readonly #net = `10.213.${process.pid % 250}`;
   readonly #hosts: Host[] = [];
-  readonly #filter: 'nft' | 'iptables';
+  readonly #filter: FilterTool;
   /** Why packets cannot be delayed; undefined: they can. */
   readonly #noDelay: string | undefined;
 
@@ -46,7 +36,7 @@ export class Netns implements Ground {
       throw new Error('--netns needs the program ip (apt-get install iproute2)');
     }
     removeLeftovers();
-    const filter = (['nft', 'iptables'] as const).find((tool) => works(tool, ['--version']));
+    const filter = findFilterTool();
     if (filter === undefined) {
       throw new Error('--netns needs nft or iptables (apt-get install nftables)');
     }
@@ -115,48 +105,16 @@ export class Netns implements Ground {
   }
 
   async #apply(active: readonly Disturbance[]): Promise<void> {
-    const rules = this.#rules(active);
-    await Promise.all(this.#hosts.map((host) => this.#setRules(host, rules.get(host) ?? [])));
+    const rules = rulesOf(active, (host) => this.address(host));
+    await Promise.all(
+      this.#hosts.map((host) =>
+        setRules(this.#filter, rules.get(host) ?? [], (command) => this.on(host, command)),
+      ),
+    );
     for (const host of this.#hosts) {
       const delay = active.find((d) => d.kind === 'delay' && d.host === host);
       await this.#setDelay(host, delay?.kind === 'delay' ? delay.ms : 0);
     }
-  }
-
-  #rules(active: readonly Disturbance[]): Map<Host, Rule[]> {
-    const rules = new Map<Host, Rule[]>();
-    const add = (host: Host, rule: Rule): void => {
-      rules.set(host, [...(rules.get(host) ?? []), rule]);
-    };
-    for (const [from, to] of silentPairs(active)) {
-      add(to, { chain: 'in', peer: this.address(from), action: 'drop' });
-    }
-    for (const disturbance of active) {
-      if (disturbance.kind === 'reset') {
-        for (const other of disturbance.others) {
-          // On both chains, so that both ends of every connection hear of it.
-          const rule = { peer: this.address(other), action: 'reset' } as const;
-          add(disturbance.host, { ...rule, chain: 'in' });
-          add(disturbance.host, { ...rule, chain: 'out' });
-        }
-      } else if (disturbance.kind === 'loss') {
-        const { host, others, percent } = disturbance;
-        for (const other of others) {
-          add(host, { chain: 'in', peer: this.address(other), action: percent });
-        }
-      }
-    }
-    return rules;
-  }
-
-  /** Replaces the host's whole filter at once. */
-  async #setRules(host: Host, rules: readonly Rule[]): Promise<void> {
-    const nft = this.#filter === 'nft';
-    const [tool, text] = nft
-      ? [['nft', '-f', '-'], nftRules(rules)]
-      : [['iptables-restore'], iptablesRules(rules)];
-    const [command = '', ...args] = this.on(host, tool);
-    await runCommand(command, args, { timeoutMs: COMMAND_TIMEOUT_MS, input: text });
   }
 
   async #setDelay(host: Host, ms: number): Promise<void> {
@@ -178,41 +136,6 @@ export class Netns implements Ground {
       works('ip', ['netns', 'delete', space]);
     }
   }
-}
-
-function nftRules(rules: readonly Rule[]): string {
-  const lines = (chain: Rule['chain']): string =>
-    rules
-      .filter((rule) => rule.chain === chain)
-      .map(({ peer, action }) => {
-        const match = chain === 'in' ? `ip saddr ${peer}` : `ip daddr ${peer}`;
-        if (action === 'drop') return `${match} drop`;
-        if (action === 'reset') return `${match} tcp flags & rst == 0 reject with tcp reset`;
-        return `${match} numgen random mod 100 < ${action} drop`;
-      })
-      .join('\n');
-  return `flush ruleset
-table ip chaos {
-chain in { type filter hook input priority 0;
-${lines('in')}
-}
-chain out { type filter hook output priority 0;
-${lines('out')}
-}
-}
-`;
-}
-
-function iptablesRules(rules: readonly Rule[]): string {
-  const lines = rules.map(({ chain, peer, action }) => {
-    const match = chain === 'in' ? `-A INPUT -s ${peer}` : `-A OUTPUT -d ${peer}`;
-    if (action === 'drop') return `${match} -j DROP`;
-    if (action === 'reset') {
-      return `${match} -p tcp ! --tcp-flags RST RST -j REJECT --reject-with tcp-reset`;
-    }
-    return `${match} -m statistic --mode random --probability ${action / 100} -j DROP`;
-  });
-  return ['*filter', ':INPUT ACCEPT', ':OUTPUT ACCEPT', ...lines, 'COMMIT', ''].join('\n');
 }
 
 function ip(...args: string[]): Promise<string> {
