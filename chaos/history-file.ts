@@ -66,6 +66,19 @@ export class HistoryFile {
   }
 }
 
+/** A whole history that was not written as it came. */
+export function writeHistoryFile(path: string, history: History): void {
+  const file = new HistoryFile(path);
+  const { run, operations, faults, primaries, ends, verdicts } = history;
+  file.sink({ kind: 'run', run });
+  for (const operation of operations) file.sink({ kind: 'operation', operation });
+  for (const fault of faults) file.sink({ kind: 'fault', fault });
+  for (const primary of primaries) file.sink({ kind: 'primary', primary });
+  for (const end of ends) file.sink({ kind: 'end', end });
+  for (const verdict of verdicts) file.sink({ kind: 'verdict', verdict });
+  file.close();
+}
+
 /** Rejects when there is no such file, and as `readHistory`. */
 export function readHistoryFile(path: string): Promise<History> {
   return readHistory(createInterface({ input: createReadStream(path), crlfDelay: Infinity }));

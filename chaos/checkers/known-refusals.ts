@@ -19,7 +19,7 @@ export const knownRefusals: Checker = {
     for (const { command, reply } of refused) {
       const text = String(reply);
       const isAnswer = text === NO_SUCH_KEY && command[0]!.startsWith('RENAME');
-      if (isAnswer || KNOWN.test(text)) continue;
+      if (isAnswer || isKnownRefusal(text)) continue;
       const what = `${command[0]} was answered with: ${text}`;
       findings.set(what, (findings.get(what) ?? 0) + 1);
     }
@@ -27,3 +27,8 @@ export const knownRefusals: Checker = {
     return verdict(NAME, `${refused.length} refusals`, lines);
   },
 };
+
+/** Whether the code of this error says that nothing was changed. */
+export function isKnownRefusal(text: string): boolean {
+  return KNOWN.test(text);
+}

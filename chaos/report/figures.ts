@@ -112,7 +112,7 @@ function momentsOf(operations: readonly Operation[], zero: number): number[] {
 }
 
 /** As the command is known; it may have found nothing to change. */
-function isWrite({ command: [name = ''] }: Operation): boolean {
+export function isWrite({ command: [name = ''] }: Pick<Operation, 'command'>): boolean {
   return commandTable.get(name)?.flags.includes('write') === true;
 }
 
@@ -197,8 +197,8 @@ function faultFigures(fault: FaultSpan, run: Run): FaultFigures {
   const span = { fromMs: from - run.zero, toMs: endedAtMs - run.zero };
   // Clients may have stopped before the aftermath is over, which is no pause.
   const window = { fromMs: span.fromMs, toMs: Math.min(to - run.zero, run.durationMs) };
-  const pauseMs = pauseIn(run.answers, window);
-  const writePauseMs = pauseIn(run.writes, window);
+  const pauseMs = longestPause(run.answers, window);
+  const writePauseMs = longestPause(run.writes, window);
   return { name, detail, ...span, pauseMs, writePauseMs, waitMs, refused, unknown };
 }
 
@@ -206,7 +206,7 @@ function faultFigures(fault: FaultSpan, run: Run): FaultFigures {
  * The longest time without one of these moments (in order) that begins in the window; it may end after it. What is
  * before the window does not count.
  */
-function pauseIn(moments: readonly number[], { fromMs, toMs }: Gap): number {
+export function longestPause(moments: readonly number[], { fromMs, toMs }: Gap): number {
   let last = fromMs;
   let longest = 0;
   for (let i = firstAtOrAfter(moments, fromMs); i < moments.length && last <= toMs; i++) {
@@ -255,7 +255,8 @@ function workloadFigures(operations: readonly Operation[]): WorkloadFigures[] {
   });
 }
 
-function errorsOf(operations: readonly Operation[]): { kind: string; count: number }[] {
+/** Errors by outcome and code, most frequent first. */
+export function errorsOf(operations: readonly Operation[]): { kind: string; count: number }[] {
   const counts = new Map<string, number>();
   for (const { outcome, reply } of operations) {
     if (outcome === 'ok') continue;

@@ -5,9 +5,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isKnownRefusal } from '../../../chaos/checkers/known-refusals.ts';
+import type { History, Outcome } from '../../../chaos/history.ts';
+import { outcomeOfError } from '../../../chaos/recording.ts';
 import { startCluster, type TestCluster } from '../../support/cluster.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { outcomeOf, type Outcome, type Recorder } from '../../support/recorder.ts';
 import { RespClient } from '../../support/resp-client.ts';
 import { expectNothingLost, Load } from './load.ts';
 import { eventually, say } from './wait.ts';
@@ -19,7 +21,7 @@ let server: TestPostgres;
 let cluster: TestCluster;
 let store: string;
 let load: Load;
-let recorder: Recorder;
+let history: History;
 
 beforeAll(async () => {
   server = await startPostgres();
@@ -32,7 +34,7 @@ beforeAll(async () => {
   // All workloads run beside each other through one round of faults; the tests look at what they saw.
   await prepareToken();
   await fill();
-  load = new Load(cluster, 'evicted', { writersPerNode: 1, readersPerNode: 1 });
+  load = new Load(cluster, 'evicted', { clientsPerNode: 3 });
   await load.progress();
   await during(faults, [
     ...[together.write, together.read, together.read],
@@ -43,7 +45,7 @@ beforeAll(async () => {
     ...[filler.read],
   ]);
   await load.progress();
-  recorder = await load.stop();
+  history = await load.stop();
 }, 120_000);
 
 afterAll(async () => {
@@ -67,7 +69,9 @@ class Roamer {
       const reply = await connection.plain(...words);
       if (!(reply instanceof Error)) return { outcome: 'ok', reply };
       await sleep(RETRY_MS);
-      return { outcome: outcomeOf(reply.message), reply };
+      const outcome = outcomeOfError(reply.message);
+      if (outcome === 'refused' && !isKnownRefusal(reply.message)) throw reply;
+      return { outcome, reply };
     } catch (error) {
       if (!connection.closed || (error as Error).message.startsWith('no reply')) throw error;
       return { outcome: 'unknown', reply: error };
@@ -185,7 +189,7 @@ const token = {
     const { names, at } = token;
     const to = (at + 1) % names.length;
     const { outcome } = await client.ask('RENAME', names[at]!, names[to]!);
-    if (outcome === 'failed') return;
+    if (outcome === 'refused') return;
     const moved = outcome === 'ok' || (await client.insist('EXISTS', names[to]!)) === 1;
     if (moved) token.at = to;
     token.moves++;
@@ -318,5 +322,5 @@ test('evicted keys are read again as they were written', () => {
 });
 
 test('single keys and counters: nothing is lost, stale or counted twice', async () => {
-  await expectNothingLost(recorder, cluster, store);
+  await expectNothingLost(history, cluster, store);
 });

@@ -4,9 +4,9 @@ import type { ClusterStatus } from '../../../src/commands/ports.ts';
 import { startCluster, type TestCluster } from '../../support/cluster.ts';
 import { type Family, parseExposition, valueOf } from '../../support/exposition.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import type { Recorder } from '../../support/recorder.ts';
+import type { History } from '../../../chaos/history.ts';
 import { RespClient } from '../../support/resp-client.ts';
-import { expectNothingLost, Load } from './load.ts';
+import { expectNothingLost, failures, Load, writePauseMs } from './load.ts';
 import { eventually, say } from './wait.ts';
 
 /** The node that comes and goes. */
@@ -92,24 +92,18 @@ async function expectJoined(before: readonly Scrape[]): Promise<void> {
 }
 
 /** Clients of the nodes that stay had no error at all. */
-function expectNoFailure(recorder: Recorder): void {
-  const names = OTHERS.map((index) => cluster.nodes[index]!.id);
-  const failed = recorder.operations.filter(
-    ({ node, outcome }) => outcome !== 'ok' && names.includes(node),
-  );
-  expect(failed).toEqual([]);
-  expect(recorder.operations.length).toBeGreaterThan(500);
+function expectNoFailure(history: History): void {
+  expect(failures(history, namesOf(OTHERS))).toEqual([]);
+  expect(history.operations.length).toBeGreaterThan(500);
 }
 
 /** Prints the longest time without an acknowledged write between two moments. */
-function sayGap(what: string, recorder: Recorder, [from, to]: readonly [number, number]): void {
-  const ends = recorder.operations
-    .filter(({ kind, outcome }) => kind !== 'get' && outcome === 'ok')
-    .map(({ endedAtMs }) => endedAtMs)
-    .filter((at) => at >= from && at <= to)
-    .sort((a, b) => a - b);
-  const gaps = ends.slice(1).map((at, i) => at - ends[i]!);
-  say(`${what}: ${ends.length} writes, longest gap ${Math.round(Math.max(...gaps))} ms`);
+function sayGap(what: string, history: History, [from, to]: readonly [number, number]): void {
+  say(`${what}: longest gap of writes ${writePauseMs(history, from, namesOf(OTHERS), to)} ms`);
+}
+
+function namesOf(nodes: readonly number[]): string[] {
+  return nodes.map((index) => cluster.nodes[index]!.id);
 }
 
 async function timed(work: () => Promise<void>): Promise<[from: number, to: number]> {
@@ -138,12 +132,12 @@ describe('under load, no request of the clients of other nodes fails, and nothin
     cluster.signal(FOURTH, 'SIGTERM');
     await eventually(async () => expect((await status()).nodes).toHaveLength(3));
     await load.progress(50, OTHERS);
-    const recorder = await load.stop();
-    sayGap('before', recorder, before);
-    sayGap('join', recorder, join);
-    sayGap('leave', recorder, leave);
-    expectNoFailure(recorder);
-    await expectNothingLost(recorder, { ...cluster, nodes: cluster.nodes.slice(0, 3) }, store);
+    const history = await load.stop();
+    sayGap('before', history, before);
+    sayGap('join', history, join);
+    sayGap('leave', history, leave);
+    expectNoFailure(history);
+    await expectNothingLost(history, { ...cluster, nodes: cluster.nodes.slice(0, 3) }, store);
   });
 
   test('the number of replicas and a weight change', async () => {
@@ -159,8 +153,8 @@ describe('under load, no request of the clients of other nodes fails, and nothin
     await load.progress(20);
     const [first, second] = (await status()).nodes;
     expect(first!.primarySlots * 2).toBeLessThan(second!.primarySlots);
-    const recorder = await load.stop();
-    expectNoFailure(recorder);
-    await expectNothingLost(recorder, { ...cluster, nodes: cluster.nodes.slice(0, 3) }, store);
+    const history = await load.stop();
+    expectNoFailure(history);
+    await expectNothingLost(history, { ...cluster, nodes: cluster.nodes.slice(0, 3) }, store);
   });
 });

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startCluster, type TestCluster } from '../../support/cluster.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { RespClient } from '../../support/resp-client.ts';
-import { expectNothingLost, Load } from './load.ts';
+import { errorCounts, expectNothingLost, Load } from './load.ts';
 import { eventually, say } from './wait.ts';
 
 let server: TestPostgres;
@@ -55,10 +55,10 @@ test('kill -9 of PostgreSQL: cached keys can be read, writes are refused, then e
     Math.round(performance.now() - backAt),
     'ms',
   );
-  const recorder = await load.stop();
-  say('errors', [...recorder.errors()]);
+  const history = await load.stop();
+  say('errors', errorCounts(history));
   expect(await clients[1]!.plain('GET', 'refused')).toBeNull();
-  await expectNothingLost(recorder, cluster, store);
+  await expectNothingLost(history, cluster, store);
   expect(cluster.nodes.map(({ pid }) => pid)).toEqual(pids);
   expect(await Promise.all([0, 1, 2].map(epochOf))).toEqual(epochs);
   for (const client of clients) await client.close();
@@ -70,14 +70,14 @@ test('an orderly restart of PostgreSQL under load: nobody is removed, nothing is
   await load.progress();
   await server.restart();
   await load.progress();
-  const recorder = await load.stop();
-  say('errors', [...recorder.errors()]);
-  await expectNothingLost(recorder, cluster, store);
+  const history = await load.stop();
+  say('errors', errorCounts(history));
+  await expectNothingLost(history, cluster, store);
   expect(await Promise.all([0, 1, 2].map(epochOf))).toEqual(epochs);
 });
 
 test('kill -9 of all nodes and PostgreSQL: everything acknowledged is there after the start', async () => {
-  const load = new Load(cluster, 'all', { writersPerNode: 4 });
+  const load = new Load(cluster, 'all', { clientsPerNode: 8 });
   await load.progress(60);
   await Promise.all([server.crash(), ...[0, 1, 2].map((i) => cluster.kill(i))]);
   const startedAt = performance.now();
@@ -85,9 +85,9 @@ test('kill -9 of all nodes and PostgreSQL: everything acknowledged is there afte
   await Promise.all([0, 1, 2].map((i) => cluster.start(i)));
   say('cold start, PostgreSQL recovery included:', Math.round(performance.now() - startedAt), 'ms');
   await load.progress();
-  const recorder = await load.stop();
-  say('errors', [...recorder.errors()]);
-  await expectNothingLost(recorder, cluster, store);
+  const history = await load.stop();
+  say('errors', errorCounts(history));
+  await expectNothingLost(history, cluster, store);
 });
 
 test('kill -9 of all nodes, PostgreSQL goes on: a node alone takes over, the others join it', async () => {

@@ -8,6 +8,7 @@ import {
   HistoryFile,
   readHistory,
   readHistoryFile,
+  writeHistoryFile,
 } from '../../../chaos/history-file.ts';
 import { op, refused, unknown } from './histories.ts';
 
@@ -49,6 +50,8 @@ test('a history is the same after it was written to a file and read back', async
     const file = new HistoryFile(path);
     fill(new History(INFO, file.sink));
     file.close();
+    expect(await readHistoryFile(path)).toEqual(fill(new History(INFO)));
+    writeHistoryFile(path, fill(new History(INFO)));
     expect(await readHistoryFile(path)).toEqual(fill(new History(INFO)));
   } finally {
     rmSync(folder, { recursive: true });
