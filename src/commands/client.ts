@@ -29,7 +29,7 @@ const id = subcommand({
   arity: 2,
   flags: PLAIN,
   since: '5.0.0',
-  summary: 'Returns the client ID for the current connection',
+  summary: 'Tell the id of this connection',
   complexity: 'O(1)',
   parse: noOptions,
   run: (ctx) => ctx.session.id,
@@ -40,7 +40,7 @@ const info = subcommand({
   arity: 2,
   flags: PLAIN,
   since: '6.2.0',
-  summary: 'Returns information about the current client connection.',
+  summary: 'Describe this connection as CLIENT LIST does',
   complexity: 'O(1)',
   parse: noOptions,
   run: (ctx) => new VerbatimReply(`${describeSession(ctx.session, ctx.server)}\n`),
@@ -51,7 +51,7 @@ const list = subcommand({
   arity: -2,
   flags: ADMIN,
   since: '2.4.0',
-  summary: 'Get the list of client connections',
+  summary: 'Describe the connections to this node, one a line',
   complexity: PER_CLIENT,
   parse: parseListFilter,
   run(ctx, filter) {
@@ -128,7 +128,7 @@ const setname = subcommand({
   arity: 3,
   flags: PLAIN,
   since: '2.6.9',
-  summary: 'Set the current connection name',
+  summary: 'Name this connection',
   complexity: 'O(1)',
   parse: (args) => parseClientName(argument(args, 2)),
   run(ctx, name) {
@@ -142,7 +142,7 @@ const getname = subcommand({
   arity: 2,
   flags: PLAIN,
   since: '2.6.9',
-  summary: 'Get the current connection name',
+  summary: 'Tell the name of this connection',
   complexity: 'O(1)',
   parse: noOptions,
   run: (ctx) => (ctx.session.name === '' ? null : ctx.session.name),
@@ -153,7 +153,7 @@ const setinfo = subcommand({
   arity: 4,
   flags: PLAIN,
   since: '7.2.0',
-  summary: 'Set information specific to the client or connection',
+  summary: 'Say name and version of the client library',
   complexity: 'O(1)',
   parse(args) {
     const [option, value] = [argument(args, 2), argument(args, 3)];
@@ -188,7 +188,7 @@ const kill = subcommand({
   arity: -3,
   flags: ADMIN,
   since: '2.4.0',
-  summary: 'Kill the connection of a client',
+  summary: 'Close connections, chosen by address, id, type or user',
   complexity: PER_CLIENT,
   parse: parseKillFilter,
   run(ctx, filter) {
@@ -272,7 +272,7 @@ const noEvict = subcommand({
   arity: 3,
   flags: ADMIN,
   since: '7.0.0',
-  summary: 'Set client eviction mode for the current connection',
+  summary: 'Mark this connection as one that is not to be evicted',
   complexity: 'O(1)',
   parse: (args) => parseSwitch(argument(args, 2), { yes: 'on', no: 'off' }),
   run(ctx, on) {
@@ -286,7 +286,7 @@ const noTouch = subcommand({
   arity: 3,
   flags: PLAIN,
   since: '7.2.0',
-  summary: 'Controls whether commands sent by the client affect the LRU/LFU of accessed keys.',
+  summary: 'Say whether what this connection reads counts as used',
   complexity: 'O(1)',
   parse: (args) => parseSwitch(argument(args, 2), { yes: 'on', no: 'off' }),
   run(ctx, on) {
@@ -300,7 +300,7 @@ const reply: Subcommand<'on' | 'off' | 'skip'> = subcommand({
   arity: 3,
   flags: PLAIN,
   since: '3.2.0',
-  summary: 'Instruct the server whether to reply to commands',
+  summary: 'Switch replies off and on, or skip the next one',
   complexity: 'O(1)',
   parse(args) {
     const mode = argument(args, 2).toLowerCase();
@@ -323,7 +323,7 @@ const getredir = subcommand({
   arity: 2,
   flags: PLAIN,
   since: '6.0.0',
-  summary: 'Get tracking notifications redirection client ID if any',
+  summary: 'Tell which connection gets the invalidations meant for this one',
   complexity: 'O(1)',
   parse: noOptions,
   // Client-side caching is not offered, so it is off for every connection.
@@ -335,8 +335,7 @@ const trackinginfo = subcommand({
   arity: 2,
   flags: PLAIN,
   since: '6.2.0',
-  summary:
-    'Return information about server assisted client side caching for the current connection',
+  summary: 'Tell whether the keys that this connection reads are tracked',
   complexity: 'O(1)',
   parse: noOptions,
   run: () => new MapReply(['flags', new SetReply(['off']), 'redirect', -1, 'prefixes', []]),
@@ -389,7 +388,7 @@ export const client = container({
   name: 'CLIENT',
   group: 'connection',
   since: '2.4.0',
-  summary: 'A container for client connection commands',
+  summary: 'Commands about connections of clients',
   subcommands: [
     id,
     info,

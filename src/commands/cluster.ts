@@ -24,7 +24,7 @@ const slots = subcommand({
   arity: 2,
   flags: STALE,
   since: '3.0.0',
-  summary: 'Get array of Cluster slot to node mappings',
+  summary: 'List ranges of slots with their nodes, primary first',
   complexity: PER_NODE,
   parse: noOptions,
   run: (ctx) =>
@@ -43,7 +43,7 @@ const shards = subcommand({
   arity: 2,
   flags: STALE,
   since: '7.0.0',
-  summary: 'Get array of cluster slots to node mappings',
+  summary: 'List groups of nodes with the slots that they serve',
   complexity: PER_NODE,
   parse: noOptions,
   run({ server: { cluster } }) {
@@ -90,7 +90,7 @@ const nodes = subcommand({
   arity: 2,
   flags: STALE,
   since: '3.0.0',
-  summary: 'Get Cluster config for the node',
+  summary: 'List the nodes with their states and slots, one a line',
   complexity: PER_NODE,
   parse: noOptions,
   run({ server: { cluster } }) {
@@ -124,7 +124,7 @@ const info = subcommand({
   arity: 2,
   flags: STALE,
   since: '3.0.0',
-  summary: 'Provides info about Redis Cluster node state',
+  summary: 'Tell the state of the cluster as this node sees it',
   complexity: 'O(1)',
   parse: noOptions,
   run: ({ server: { cluster } }) => new VerbatimReply(infoText(cluster)),
@@ -188,7 +188,7 @@ const keyslot = subcommand({
   arity: 3,
   flags: STALE,
   since: '3.0.0',
-  summary: 'Returns the hash slot of the specified key',
+  summary: 'Tell the slot of a key',
   complexity: 'O(N) where N is the number of bytes in the key',
   parse: (args) => argument(args, 2),
   run: (ctx, key) => ctx.server.cluster.keySlot(key),
@@ -199,7 +199,7 @@ const myid = subcommand({
   arity: 2,
   flags: STALE,
   since: '3.0.0',
-  summary: 'Return the node id',
+  summary: 'Tell the id of this node',
   complexity: 'O(1)',
   parse: noOptions,
   run(ctx) {
@@ -215,7 +215,7 @@ const countkeysinslot = subcommand({
   arity: 3,
   flags: STALE,
   since: '3.0.0',
-  summary: 'Return the number of keys in the specified hash slot',
+  summary: 'Count the keys of a slot',
   complexity: 'O(1)',
   parse(args) {
     const slot = clampedInteger(argument(args, 2));
@@ -230,7 +230,7 @@ const getkeysinslot = subcommand({
   arity: 4,
   flags: STALE,
   since: '3.0.0',
-  summary: 'Return key names in the specified hash slot',
+  summary: 'List keys of a slot, up to a number',
   complexity: 'O(log(N)) where N is the number of requested keys',
   parse(args) {
     const slot = clampedInteger(argument(args, 2));
@@ -269,7 +269,7 @@ export const cluster = container({
   name: 'CLUSTER',
   group: 'cluster',
   since: '3.0.0',
-  summary: 'A container for cluster commands',
+  summary: 'Commands about the cluster',
   subcommands: [
     slots,
     shards,
@@ -291,7 +291,7 @@ export const readonly = serverCommand({
   arity: 1,
   flags: ['loading', 'stale', 'fast'],
   since: '3.0.0',
-  summary: 'Enables read queries for a connection to a cluster replica node',
+  summary: 'Allow reads from replicas, as every node does anyway',
   complexity: 'O(1)',
   categories: ['connection'],
   parse: noOptions,
@@ -304,7 +304,7 @@ export const readwrite = serverCommand({
   arity: 1,
   flags: ['loading', 'stale', 'fast'],
   since: '3.0.0',
-  summary: 'Disables read queries for a connection to a cluster replica node',
+  summary: 'Take READONLY back; reads are as current either way',
   complexity: 'O(1)',
   categories: ['connection'],
   parse: noOptions,

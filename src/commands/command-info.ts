@@ -17,6 +17,8 @@ import type { Call } from './container.ts';
 import { container, help, noOptions, subcommand } from './container.ts';
 import type { KeySpec } from './details.ts';
 import { categoriesOf, keySpecsOf, tipsOf } from './details.ts';
+import { documentationOf } from './documentation.ts';
+import type { Argument } from './syntax.ts';
 import { matchesGlob } from '../config/glob.ts';
 
 type Table = ReadonlyMap<string, Command>;
@@ -37,7 +39,7 @@ export function commandCommand(table: () => Table): ServerCommand<Call> {
     arity: -1,
     flags: FLAGS,
     since: '2.8.13',
-    summary: 'Get array of Redis command details',
+    summary: 'Describe every command',
     complexity: PER_COMMAND,
     categories: CATEGORY,
     alone: () => [...table().values()].map(describe),
@@ -59,7 +61,7 @@ const countSubcommand = (table: () => Table) =>
     arity: 2,
     flags: FLAGS,
     since: '2.8.13',
-    summary: 'Get total number of Redis commands',
+    summary: 'Count the commands',
     complexity: 'O(1)',
     categories: CATEGORY,
     parse: noOptions,
@@ -72,7 +74,7 @@ const listSubcommand = (table: () => Table) =>
     arity: -2,
     flags: FLAGS,
     since: '7.0.0',
-    summary: 'Get an array of Redis command names',
+    summary: 'List names of commands, all or those that a filter takes',
     complexity: PER_COMMAND,
     categories: CATEGORY,
     parse: parseListFilter,
@@ -112,7 +114,7 @@ const infoSubcommand = (table: () => Table) =>
     arity: -2,
     flags: FLAGS,
     since: '2.8.13',
-    summary: 'Get array of specific Redis command details, or all when no argument is given.',
+    summary: 'Describe these commands, or every one',
     complexity: PER_LOOKUP,
     categories: CATEGORY,
     parse: (args) => args.slice(2),
@@ -132,7 +134,7 @@ const docsSubcommand = (table: () => Table) =>
     arity: -2,
     flags: FLAGS,
     since: '7.0.0',
-    summary: 'Get array of specific Redis command documentation',
+    summary: 'Document these commands for people, or every one',
     complexity: PER_LOOKUP,
     categories: CATEGORY,
     parse: (args) => args.slice(2),
@@ -154,7 +156,7 @@ const getKeysSubcommand = (table: () => Table) =>
     arity: -4,
     flags: FLAGS,
     since: '2.8.13',
-    summary: 'Extract keys given a full Redis command',
+    summary: 'Tell which arguments of a command are keys',
     complexity: PER_ARGUMENT,
     categories: CATEGORY,
     parse: (args) => args.slice(2),
@@ -167,7 +169,7 @@ const getKeysAndFlagsSubcommand = (table: () => Table) =>
     arity: -4,
     flags: FLAGS,
     since: '7.0.0',
-    summary: 'Extract keys and access flags given a full Redis command',
+    summary: 'Tell which arguments of a command are keys, and what happens to them',
     complexity: PER_ARGUMENT,
     categories: CATEGORY,
     parse: (args) => args.slice(2),
@@ -234,9 +236,17 @@ function describeKeySpec({ flags, index, lastKey, step }: KeySpec): Reply {
   return new MapReply(['flags', statuses(flags), 'begin_search', search, 'find_keys', find]);
 }
 
+/** Fields in Redis's order; those with nothing to say are left out. */
 function documentOne({ command, group, complexity, subcommands }: Found): Reply {
+  const { arguments: args, history, deprecated } = documentationOf(command.name);
   const entries: Reply[] = ['summary', command.summary, 'since', command.since];
   entries.push('group', group, 'complexity', complexity);
+  if (deprecated !== null) {
+    entries.push('doc_flags', statuses(['deprecated']), 'deprecated_since', deprecated.since);
+    entries.push('replaced_by', deprecated.replacedBy);
+  }
+  if (history.length > 0) entries.push('history', new SetReply(history.map((step) => [...step])));
+  if (args.length > 0) entries.push('arguments', describeArguments(command, args));
   if (subcommands.length > 0) {
     const documented = subcommands.flatMap((sub): Reply[] => [
       sub.name.toLowerCase(),
@@ -250,6 +260,25 @@ function documentOne({ command, group, complexity, subcommands }: Found): Reply 
     entries.push('subcommands', new MapReply(documented));
   }
   return new MapReply(entries);
+}
+
+/** Keys are numbered by their specification, several keys of one specification alike. */
+function describeArguments(command: Named, args: readonly Argument[]): Reply {
+  const specs = keySpecsOf({ name: command.name, keys: command.keys ?? null });
+  let keys = 0;
+  const describeArgument = (arg: Argument): Reply => {
+    const { name, type, token, since, deprecatedSince, optional, multiple } = arg;
+    const entries: Reply[] = ['name', name, 'type', type];
+    if (type === 'key') entries.push('key_spec_index', Math.min(keys++, specs.length - 1));
+    if (token !== undefined) entries.push('token', token);
+    if (since !== undefined) entries.push('since', since);
+    if (deprecatedSince !== undefined) entries.push('deprecated_since', deprecatedSince);
+    const flags = [...(optional ? ['optional'] : []), ...(multiple ? ['multiple'] : [])];
+    if (flags.length > 0) entries.push('flags', statuses(flags));
+    if (arg.arguments !== undefined) entries.push('arguments', arg.arguments.map(describeArgument));
+    return new MapReply(entries);
+  };
+  return args.map(describeArgument);
 }
 
 interface UsedKey {

@@ -13,7 +13,7 @@ const get = subcommand({
   arity: -3,
   flags: ADMIN,
   since: '2.0.0',
-  summary: 'Get the values of configuration parameters',
+  summary: 'Tell the values of options, by name or pattern',
   complexity: PER_PARAMETER,
   parse: (args) => args.slice(2).map((pattern) => pattern.toLowerCase()),
   run(ctx, patterns) {
@@ -30,7 +30,7 @@ const set = subcommand({
   arity: -4,
   flags: ADMIN,
   since: '2.0.0',
-  summary: 'Set configuration parameters to the given values',
+  summary: 'Change options while the node runs, all of them or none',
   complexity: PER_PARAMETER,
   parse: parseSet,
   run(ctx, pairs) {
@@ -58,7 +58,7 @@ const rewrite = subcommand({
   arity: 2,
   flags: ADMIN,
   since: '2.8.0',
-  summary: 'Rewrite the configuration file with the in memory configuration',
+  summary: 'Write changed options to the configuration file',
   complexity: 'O(1)',
   parse: noOptions,
   async run(ctx) {
@@ -72,7 +72,7 @@ const resetstat = subcommand({
   arity: 2,
   flags: ADMIN,
   since: '2.0.0',
-  summary: 'Reset the stats returned by INFO',
+  summary: 'Set the counters of INFO to 0',
   complexity: 'O(1)',
   parse: noOptions,
   run(ctx) {
@@ -96,7 +96,7 @@ export const config = container({
   name: 'CONFIG',
   group: 'server',
   since: '2.0.0',
-  summary: 'A container for server configuration commands',
+  summary: 'Commands about the configuration of this node',
   subcommands: [
     get,
     set,

@@ -27,7 +27,7 @@ export const auth = serverCommand({
   arity: -2,
   flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'],
   since: '1.0.0',
-  summary: 'Authenticate to the server',
+  summary: 'Prove who this connection is, by password',
   complexity: 'O(N) where N is the number of passwords defined for the user',
   parse(args) {
     if (args.length > 3) throw syntaxError();
@@ -62,7 +62,7 @@ export const hello = serverCommand({
   arity: -1,
   flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'],
   since: '6.0.0',
-  summary: 'Handshake with Redis',
+  summary: 'Choose the version of the protocol, and log in and name the connection with it',
   complexity: 'O(1)',
   parse(args) {
     return { protocol: parseProtocol(args[1]), steps: parseHelloSteps(args) };
@@ -134,7 +134,7 @@ export const ping = serverCommand({
   arity: -1,
   flags: ['fast'],
   since: '1.0.0',
-  summary: 'Ping the server',
+  summary: 'Answer PONG, or the message',
   complexity: 'O(1)',
   parse(args) {
     if (args.length > 2) throw wrongArity('ping');
@@ -151,7 +151,7 @@ export const echo = serverCommand({
   arity: 2,
   flags: ['loading', 'stale', 'fast'],
   since: '1.0.0',
-  summary: 'Echo the given string',
+  summary: 'Answer with the message',
   complexity: 'O(1)',
   parse: (args) => argument(args, 1),
   run: (_ctx, message) => message,
@@ -163,7 +163,7 @@ export const select = serverCommand({
   arity: 2,
   flags: ['loading', 'stale', 'fast'],
   since: '1.0.0',
-  summary: 'Change the selected database for the current connection',
+  summary: 'Choose the numbered database of this connection',
   complexity: 'O(1)',
   parse: (args) => database(argument(args, 1)),
   run(ctx, db) {
@@ -178,7 +178,7 @@ export const reset = serverCommand({
   arity: 1,
   flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'],
   since: '6.2.0',
-  summary: 'Reset the connection',
+  summary: 'Bring the connection back to how it began',
   complexity: 'O(1)',
   parse: () => undefined,
   run(ctx) {
@@ -195,7 +195,7 @@ export const quit = serverCommand({
   arity: -1,
   flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'],
   since: '1.0.0',
-  summary: 'Close the connection',
+  summary: 'End the connection once all before it is answered',
   complexity: 'O(1)',
   parse: () => undefined,
   run(ctx) {

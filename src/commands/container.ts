@@ -91,7 +91,7 @@ export function help(options: {
     arity: 2,
     flags: options.flags ?? ['loading', 'stale'],
     since: options.since,
-    summary: 'Show helpful text about the different subcommands',
+    summary: 'List the subcommands with a few words each',
     complexity: 'O(1)',
     ...(options.categories === undefined ? {} : { categories: options.categories }),
     parse: noOptions,

@@ -53,25 +53,25 @@ export const expire = expireCommand({
   name: 'EXPIRE',
   unit: 'ex',
   since: '1.0.0',
-  summary: "Set a key's time to live in seconds",
+  summary: 'Let the key expire after so many seconds',
 });
 export const pexpire = expireCommand({
   name: 'PEXPIRE',
   unit: 'px',
   since: '2.6.0',
-  summary: "Set a key's time to live in milliseconds",
+  summary: 'Let the key expire after so many milliseconds',
 });
 export const expireat = expireCommand({
   name: 'EXPIREAT',
   unit: 'exat',
   since: '1.2.0',
-  summary: 'Set the expiration for a key as a UNIX timestamp',
+  summary: 'Let the key expire at a moment, in seconds since 1970',
 });
 export const pexpireat = expireCommand({
   name: 'PEXPIREAT',
   unit: 'pxat',
   since: '2.6.0',
-  summary: 'Set the expiration for a key as a UNIX timestamp specified in milliseconds',
+  summary: 'Let the key expire at a moment, in milliseconds since 1970',
 });
 
 function parseExpire(args: Args): ExpireOptions {
@@ -155,25 +155,25 @@ const toSeconds = (ms: number): number => Math.floor((ms + 500) / 1000);
 export const ttl = ttlCommand({
   name: 'TTL',
   since: '1.0.0',
-  summary: 'Get the time to live for a key in seconds',
+  summary: 'Tell how many seconds the key has left',
   show: (expiresAtMs, nowMs) => toSeconds(expiresAtMs - nowMs),
 });
 export const pttl = ttlCommand({
   name: 'PTTL',
   since: '2.6.0',
-  summary: 'Get the time to live for a key in milliseconds',
+  summary: 'Tell how many milliseconds the key has left',
   show: (expiresAtMs, nowMs) => expiresAtMs - nowMs,
 });
 export const expiretime = ttlCommand({
   name: 'EXPIRETIME',
   since: '7.0.0',
-  summary: 'Get the expiration Unix timestamp for a key',
+  summary: 'Tell when the key expires, in seconds since 1970',
   show: toSeconds,
 });
 export const pexpiretime = ttlCommand({
   name: 'PEXPIRETIME',
   since: '7.0.0',
-  summary: 'Get the expiration Unix timestamp for a key in milliseconds',
+  summary: 'Tell when the key expires, in milliseconds since 1970',
   show: (expiresAtMs) => expiresAtMs,
 });
 
@@ -184,7 +184,7 @@ export const persist = dataCommand<string>({
   flags: ['write', 'fast'],
   keys: ONE_KEY,
   since: '2.2.0',
-  summary: 'Remove the expiration from a key',
+  summary: 'Let the key live for ever',
   complexity: 'O(1)',
   parse: (args) => argument(args, 1),
   run(ctx, key) {

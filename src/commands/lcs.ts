@@ -39,7 +39,7 @@ export const lcs = dataCommand<LcsOptions>({
   flags: ['readonly'],
   keys: { first: 1, last: 2, step: 1 },
   since: '7.0.0',
-  summary: 'Find longest common substring',
+  summary: 'Find the longest subsequence that two strings have in common',
   complexity: 'O(N*M) where N and M are the lengths of s1 and s2, respectively',
   parse: parseLcs,
   run: runLcs,

@@ -121,7 +121,10 @@ function commandEntry(entry: RespValue): string {
   return `${head} [${list(flags)}] keys ${keys} [${list(categories)}]`;
 }
 
-/** `~command-docs`: of COMMAND DOCS group and version of each command, and that there is a summary. */
+/**
+ * `~command-docs`: of COMMAND DOCS everything but the sentences, of which only is said whether they are
+ * there, and the subcommands, which are asked for by name.
+ */
 function commandDocs({ raw, value }: RespReply): string {
   const commands = entriesOf(value);
   if (commands === null) return raw;
@@ -132,8 +135,37 @@ function commandDocs({ raw, value }: RespReply): string {
         const item = map.get(field);
         return item ? textOf(item) : '(missing)';
       };
-      const summary = text('summary').length > 5 ? 'with summary' : 'without summary';
-      return `${name}: ${text('group')} since ${text('since')}, ${summary}`;
+      const told = (field: string): string => `${map.has(field) ? 'with' : 'without'} ${field}`;
+      const head = `${name}: ${text('group')} since ${text('since')}`;
+      const sentences = ['summary', 'complexity', 'replaced_by'].map(told).join(', ');
+      const deprecated = `${flagsIn(map)} deprecated ${text('deprecated_since')}`;
+      const steps = itemsIn(map, 'history').map((step) =>
+        'items' in step ? textOf(step.items[0]!) : raw,
+      );
+      const args = itemsIn(map, 'arguments').map(argumentText);
+      return `${head}, ${sentences} [${deprecated}] history ${steps.join(' ')}: ${args.join(' ')}`;
     })
     .join('\n');
+}
+
+function itemsIn(map: ReadonlyMap<string, RespValue>, field: string): readonly RespValue[] {
+  const value = map.get(field);
+  return value !== undefined && 'items' in value ? value.items : [];
+}
+
+/** Flags of a command or an argument, sorted. */
+function flagsIn(map: ReadonlyMap<string, RespValue>): string {
+  return [...itemsIn(map, 'doc_flags'), ...itemsIn(map, 'flags')].map(textOf).sort().join(',');
+}
+
+/** All fields of an argument in the order of the reply, arguments of arguments in brackets. */
+function argumentText(argument: RespValue): string {
+  const entries = entriesOf(argument) ?? [];
+  const map = new Map(entries);
+  const fields = entries
+    .filter(([field]) => field !== 'flags' && field !== 'arguments')
+    .map(([field, value]) => `${field}=${textOf(value)}`);
+  const inner = itemsIn(map, 'arguments').map(argumentText);
+  const flags = flagsIn(map);
+  return `(${fields.join(' ')}${flags === '' ? '' : ` ${flags}`}${inner.length === 0 ? '' : ` ${inner.join(' ')}`})`;
 }

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { commandsPage } from '../../../scripts/docs/commands.ts';
 import { categoriesOf } from '../../../src/commands/details.ts';
+import { DOCUMENTED, documentationOf } from '../../../src/commands/documentation.ts';
+import type { Argument } from '../../../src/commands/syntax.ts';
 import { commandOf, commandTable, findCommand } from '../../../src/commands/table.ts';
 import { ReplyError } from '../../../src/errors.ts';
 import { fakeServer } from './fakes.ts';
@@ -50,6 +52,54 @@ describe('the table', () => {
   );
 });
 
+/** The fewest words that an argument can be. */
+function wordsAtLeast(argument: Argument): number {
+  if (argument.optional) return 0;
+  const inner = (argument.arguments ?? []).map(wordsAtLeast);
+  if (argument.type === 'pure-token') return 1;
+  const token = argument.token === undefined ? 0 : 1;
+  // One of them has to be there, also where each of them may be left out.
+  if (argument.type === 'oneof') return token + Math.max(1, Math.min(...inner));
+  return token + (argument.type === 'block' ? inner.reduce((sum, words) => sum + words, 0) : 1);
+}
+
+describe('documentation', () => {
+  const all = commands.flatMap((command) => [command, ...(command.subcommands ?? [])]);
+
+  test('is about commands that there are', () => {
+    const names = new Set(all.map(({ name }) => name));
+    expect(DOCUMENTED.filter((name) => !names.has(name))).toEqual([]);
+  });
+
+  test('has as many arguments as the command needs, for each', () => {
+    // Their arguments are a whole command, which Redis does not describe either.
+    const inner = ['COMMAND|GETKEYS', 'COMMAND|GETKEYSANDFLAGS'];
+    const containers = commands.filter(({ subcommands }) => subcommands !== undefined);
+    const rest = all.filter(
+      (command) => !inner.includes(command.name) && !containers.some((other) => other === command),
+    );
+    const words = rest.map(({ name }) =>
+      documentationOf(name).arguments.reduce(
+        (sum, argument) => sum + wordsAtLeast(argument),
+        name.split('|').length,
+      ),
+    );
+    expect(rest.map(({ name }, i) => [name, words[i]])).toEqual(
+      rest.map(({ name, arity }) => [name, Math.abs(arity)]),
+    );
+  });
+
+  test('tells every version in which something changed, oldest first, never before the command', () => {
+    for (const { name, since } of all) {
+      const versions = [since, ...documentationOf(name).history.map(([version]) => version)];
+      const numbers = versions.map((version) =>
+        version.split('.').reduce((number, part) => number * 100 + Number(part), 0),
+      );
+      expect(numbers, name).toEqual(numbers.toSorted((a, b) => a - b));
+    }
+  });
+});
+
 describe('categories', () => {
   test.each([
     ['GET', 'read string fast'],
@@ -85,6 +135,16 @@ const REPLIES: readonly [line: string, reply: string][] = [
       ':0\r\n:0\r\n*3\r\n+@admin\r\n+@slow\r\n+@dangerous\r\n*0\r\n*0\r\n*0',
   ],
   ['COMMAND DOCS nosuch', '*0'],
+  [
+    'COMMAND DOCS getset',
+    '*2\r\n$6\r\ngetset\r\n' +
+      '*16\r\n$7\r\nsummary\r\n$50\r\nStore a string at key and return the one before it\r\n' +
+      '$5\r\nsince\r\n$5\r\n1.0.0\r\n$5\r\ngroup\r\n$6\r\nstring\r\n$10\r\ncomplexity\r\n$4\r\nO(1)\r\n' +
+      '$9\r\ndoc_flags\r\n*1\r\n+deprecated\r\n$16\r\ndeprecated_since\r\n$5\r\n6.2.0\r\n' +
+      '$11\r\nreplaced_by\r\n$27\r\n`SET` with the option `GET`\r\n' +
+      '$9\r\narguments\r\n*2\r\n*6\r\n$4\r\nname\r\n$3\r\nkey\r\n$4\r\ntype\r\n$3\r\nkey\r\n$14\r\nkey_spec_index\r\n:0\r\n' +
+      '*4\r\n$4\r\nname\r\n$5\r\nvalue\r\n$4\r\ntype\r\n$6\r\nstring',
+  ],
   ['COMMAND LIST FILTERBY', '-ERR syntax error'],
   ['COMMAND LIST FILTERBY X y', '-ERR syntax error'],
   ['COMMAND LIST X', '-ERR syntax error'],
@@ -129,7 +189,7 @@ describe('COMMAND replies as Redis does', () => {
     await server.send('HELLO 3');
     const reply = await server.send('COMMAND DOCS config');
     expect(reply.startsWith('%1\r\n$6\r\nconfig\r\n%5\r\n$7\r\nsummary\r\n')).toBe(true);
-    expect(reply).toContain('$11\r\nsubcommands\r\n%5\r\n$10\r\nconfig|get\r\n%4\r\n');
+    expect(reply).toContain('$11\r\nsubcommands\r\n%5\r\n$10\r\nconfig|get\r\n%6\r\n');
     expect(await server.send('COMMAND DOCS CONFIG|GET')).toMatch(/^%1\r\n\$10\r\nconfig\|get\r\n/);
   });
 });
