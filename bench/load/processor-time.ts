@@ -59,19 +59,34 @@ export function parseMachineStat(text: string): number {
   return [user, nice, system, irq, softirq, steal].reduce((sum, ticks) => sum + Number(ticks), 0);
 }
 
+/** A child that ends while it is looked at is in neither sum; then all are looked at again, this often at most. */
+const LOOKS_MAX = 20;
+
 function groupTicks({ name, pid, withChildren }: ProcessGroup): number {
-  const stat = readStat(String(pid));
-  if (stat === undefined) throw new Error(`${name} (pid ${pid}) is gone`);
+  const statOf = (): ProcessStat => {
+    const stat = readStat(String(pid));
+    if (stat === undefined) throw new Error(`${name} (pid ${pid}) is gone`);
+    return stat;
+  };
+  let stat = statOf();
   if (!withChildren) return stat.ownTicks;
-  const children = readdirSync('/proc')
+  for (let look = 0; look < LOOKS_MAX; look++) {
+    const living = livingChildrenTicks(pid);
+    const now = statOf();
+    if (now.endedChildrenTicks === stat.endedChildrenTicks) {
+      return now.ownTicks + now.endedChildrenTicks + living;
+    }
+    stat = now;
+  }
+  throw new Error(`children of ${name} (pid ${pid}) end all the time, and cannot be counted`);
+}
+
+function livingChildrenTicks(pid: number): number {
+  return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
     .map(readStat)
-    .filter((child) => child?.parent === pid);
-  // A child that ends between two readings moves from the one sum to the other.
-  return children.reduce(
-    (sum, child) => sum + (child?.ownTicks ?? 0),
-    stat.ownTicks + stat.endedChildrenTicks,
-  );
+    .filter((child) => child?.parent === pid)
+    .reduce((sum, child) => sum + (child?.ownTicks ?? 0), 0);
 }
 
 /** Undefined when there is no such process (any more). */

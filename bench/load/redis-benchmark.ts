@@ -15,23 +15,46 @@ export async function redisBenchmark(
   const { stdout } = await run('redis-benchmark', benchmarkArguments(port, load, operations), {
     encoding: 'utf8',
   });
-  return parseCsv(stdout, operations);
+  const measured = parseCsv(stdout, operations);
+  return { ...measured, opsPerSecond: measured.opsPerSecond * (load.keysPerCommand ?? 1) };
 }
 
 export function benchmarkArguments(port: number, load: Load, operations: number): string[] {
-  const key = `${load.prefix}__rand_int__`;
+  const { client, connections, pipeline, keySpace = KEY_SPACE, keysPerCommand = 1 } = load;
+  const commands = Math.ceil(operations / keysPerCommand);
   return [
-    ...['-p', String(port), '-c', String(load.connections), '-P', String(load.pipeline)],
-    ...['-n', String(operations), '-r', String(KEY_SPACE), '--csv', '--precision', '3'],
-    ...(load.command === 'get' ? ['GET', key] : ['SET', key, VALUE]),
+    ...['-p', String(port), '-c', String(connections), '-P', String(pipeline)],
+    ...(client === 'redis-benchmark --cluster' ? ['--cluster'] : []),
+    ...['-n', String(commands), '-r', String(keySpace), '--csv', '--precision', '3'],
+    ...commandOf(load),
   ];
 }
 
-/** Parses what `--csv` prints: a line of names, a line of values; the first value is the command. */
+/** In a cluster, redis-benchmark puts a tag of the right node in the place of `{tag}`: one key a slot. */
+function commandOf({ command, client, prefix, hotKey, keysPerCommand = 1 }: Load): string[] {
+  const random = client === 'redis-benchmark --cluster' ? '{tag}' : '__rand_int__';
+  const key = hotKey ?? `${prefix}${random}`;
+  switch (command) {
+    case 'get':
+      return ['GET', key];
+    case 'set':
+      return ['SET', key, VALUE];
+    case 'incr':
+      return ['INCR', key];
+    case 'mget':
+      return ['MGET', ...Array.from({ length: keysPerCommand }, () => key)];
+  }
+}
+
+/**
+ * Parses what `--csv` prints: a line of names, a line of values; the first value is the command. With
+ * `--cluster`, it tells of the nodes before.
+ */
 export function parseCsv(text: string, operations: number): Measured {
   const [names, values] = text
     .trim()
     .split('\n')
+    .filter((line) => line.startsWith('"'))
     .map((line) => line.slice(1, -1).split('","'));
   const column = (name: string): number => {
     const value = Number(values?.[names?.indexOf(name) ?? -1]);

@@ -1,33 +1,29 @@
-/** From rounds to ratios, and from ratios to lines that people read. Pure. */
+/** From figures to lines that people read. Pure. */
+import { describeDemand, judge, type Metric, type Verdict } from './goals.ts';
 import type { Machine } from './machine.ts';
-import type { ContenderResult, ProcessorTime } from './rounds.ts';
-import type { PeerId, Scenario } from './scenarios.ts';
+import type { ProcessorTime, SideResult } from './rounds.ts';
+import type { Group, Scenario } from './scenario.ts';
 
 /** What else ran is mentioned when it took more of the processors than this, 0 to 1. */
 const DISTURBANCE_SHOWN = 0.1;
 
-export interface Ratio {
-  readonly peer: PeerId;
-  /** Our median throughput divided by the peer's. */
-  readonly ratio: number;
-  /** The lowest and the highest ratio of two rounds that followed each other. */
-  readonly range: readonly [number, number];
-  readonly floor?: number;
-  readonly passed?: boolean;
-}
-
 export interface ScenarioResult {
   readonly id: string;
   readonly title: string;
-  readonly load: Scenario['load'];
-  readonly ours: ContenderResult;
-  readonly peers: readonly ContenderResult[];
-  readonly ratios: readonly Ratio[];
+  readonly group: Group;
+  readonly metric: Metric;
+  /** How much longer a flush of PostgreSQL's log was made, milliseconds. */
+  readonly syncDelayMs: number;
+  readonly ours: SideResult;
+  readonly peers: readonly SideResult[];
+  readonly verdicts: readonly Verdict[];
+  /** What the reader has to know about these figures. */
+  readonly notes: readonly string[];
 }
 
 /** The content of a result file. `format` goes up when a field changes its meaning. */
 export interface BenchResult {
-  readonly format: 1;
+  readonly format: 2;
   readonly startedAt: string;
   readonly commit: string;
   readonly flags: readonly string[];
@@ -35,48 +31,38 @@ export interface BenchResult {
   readonly scenarios: readonly ScenarioResult[];
 }
 
-export function compare(
-  scenario: Scenario,
-  ours: ContenderResult,
-  peers: readonly ContenderResult[],
+/** What measuring a scenario gives. */
+export interface Figures {
+  readonly ours: SideResult;
+  readonly peers: readonly SideResult[];
+  readonly notes?: readonly string[];
+}
+
+export function resultOf(
+  { id, title, group, metric, demands }: Scenario,
+  { ours, peers, notes = [] }: Figures,
+  syncDelayMs: number,
 ): ScenarioResult {
-  const { id, title, load } = scenario;
-  const ratios = scenario.peers.map((peer, i) => ratioTo(scenario, ours, peer, peers[i]));
-  return { id, title, load, ours, peers, ratios };
+  const verdicts = judge(demands, ours, peers);
+  return { id, title, group, metric, syncDelayMs, ours, peers, verdicts, notes };
 }
 
-function ratioTo(
-  { id, floor }: Scenario,
-  ours: ContenderResult,
-  peer: PeerId,
-  theirs: ContenderResult | undefined,
-): Ratio {
-  if (theirs === undefined) throw new Error(`${id}: ${peer} was not measured`);
-  const ratio = ours.median.opsPerSecond / theirs.median.opsPerSecond;
-  const pairs = ours.rounds.map(
-    ({ opsPerSecond }, i) => opsPerSecond / (theirs.rounds[i]?.opsPerSecond ?? Number.NaN),
-  );
-  const range = [Math.min(...pairs), Math.max(...pairs)] as const;
-  if (floor?.peer !== peer) return { peer, ratio, range };
-  return { peer, ratio, range, floor: floor.ratio, passed: ratio >= floor.ratio };
-}
-
-/** Floors that were missed, as lines. */
-export function missedFloors(results: readonly ScenarioResult[]): string[] {
-  return results.flatMap(({ title, ratios }) =>
-    ratios
-      .filter(({ passed }) => passed === false)
-      .map(({ ratio, peer, floor }) => `${title}: ${ratio.toFixed(2)} × ${peer}, floor ${floor}`),
+/** Demands of this kind that were not met, as lines. */
+export function missed(results: readonly ScenarioResult[], kind: 'goal' | 'floor'): string[] {
+  return results.flatMap(({ title, metric, verdicts }) =>
+    verdicts.flatMap(({ value, demands }) =>
+      demands
+        .filter((demand) => demand.kind === kind && !demand.passed)
+        .map((demand) => {
+          const digits = demand.peer === undefined ? metric.digits : 2;
+          return `${title}: ${value.toFixed(digits)}, ${describeDemand(demand)}`;
+        }),
+    ),
   );
 }
 
-export function describeResult({
-  startedAt,
-  commit,
-  flags,
-  machine,
-  scenarios,
-}: BenchResult): string {
+export function describeResult(result: BenchResult): string {
+  const { startedAt, commit, flags, machine, scenarios } = result;
   return [
     `ringfence bench, ${startedAt}, commit ${commit}${flags.length > 0 ? `, ${flags.join(' ')}` : ''}`,
     ...describeMachine(machine),
@@ -95,27 +81,39 @@ export function describeMachine(machine: Machine): string[] {
   ];
 }
 
-export function describeScenario({ title, ours, peers, ratios }: ScenarioResult): string[] {
+export function describeScenario(result: ScenarioResult): string[] {
+  const { title, metric, ours, peers, verdicts, syncDelayMs, notes } = result;
   const sides = [...peers, ours];
   const width = Math.max(...sides.map(({ label }) => label.length));
   return [
-    title,
-    ...sides.flatMap((side) => describeSide(side, width)),
-    ...ratios.map((ratio) => describeRatio(ratio, peers)),
+    syncDelayMs > 0 ? `${title} (a flush of the log takes ${syncDelayMs} ms more)` : title,
+    ...sides.flatMap((side) => describeSide(side, metric, width)),
+    ...verdicts.map((verdict) => describeVerdict(verdict, metric, peers)),
+    ...notes.map((note) => `  ${note}`),
   ];
 }
 
-function describeSide({ label, median }: ContenderResult, width: number): string[] {
-  const { opsPerSecond, p50Ms, p99Ms, processorUs, disturbance } = median;
+/** A figure with its unit: `12345/s`, `1.25 ms`. */
+export function showValue(value: number, { unit, digits }: Metric): string {
+  return `${value.toFixed(digits)}${unit.startsWith('/') ? '' : ' '}${unit}`;
+}
+
+function describeSide({ label, median }: SideResult, metric: Metric, width: number): string[] {
+  const { value, latency, processorUs, disturbance = 0 } = median;
+  const parts = [
+    `  ${label.padEnd(width)}`,
+    showValue(value, metric).padStart(9),
+    ...(latency === undefined
+      ? []
+      : [`p50 ${latency.p50Ms.toFixed(2)} ms`, `p99 ${latency.p99Ms.toFixed(2)} ms`]),
+    ...(processorUs === undefined
+      ? []
+      : [`processor ${processorUs.total.toFixed(1)} µs/op${describeParts(processorUs)}`]),
+  ];
+  const disturbed = disturbance > DISTURBANCE_SHOWN;
   return [
-    [
-      `  ${label.padEnd(width)}`,
-      `${Math.round(opsPerSecond)}/s`.padStart(9),
-      `p50 ${p50Ms.toFixed(2)} ms`,
-      `p99 ${p99Ms.toFixed(2)} ms`,
-      `processor ${processorUs.total.toFixed(1)} µs/op${describeParts(processorUs)}`,
-    ].join('  '),
-    ...(disturbance > DISTURBANCE_SHOWN
+    parts.join('  '),
+    ...(disturbed
       ? [`    (other programs used ${(disturbance * 100).toFixed(0)}% of the processors)`]
       : []),
   ];
@@ -128,12 +126,15 @@ function describeParts({ byProcess, client }: ProcessorTime): string {
   return all.length > 0 ? ` (${all.join(', ')})` : '';
 }
 
-function describeRatio(
-  { peer, ratio, range, floor, passed }: Ratio,
-  peers: readonly ContenderResult[],
-): string {
+function describeVerdict(verdict: Verdict, metric: Metric, peers: readonly SideResult[]): string {
+  const { peer, value, range, demands } = verdict;
+  const digits = peer === undefined ? metric.digits : 2;
+  const rounds = `rounds ${range.map((end) => end.toFixed(digits)).join(' to ')}`;
   const label = peers.find(({ id }) => id === peer)?.label ?? peer;
-  const rounds = `rounds ${range.map((value) => value.toFixed(2)).join(' to ')}`;
-  const verdict = floor === undefined ? '' : `; floor ${floor}: ${passed ? 'pass' : 'MISS'}`;
-  return `  = ${ratio.toFixed(2)} × ${label} (${rounds})${verdict}`;
+  const what = label === undefined ? showValue(value, metric) : `${value.toFixed(2)} × ${label}`;
+  const judged = demands.map(
+    ({ kind, relation, value: wanted, passed }) =>
+      `; ${kind} ${relation} ${wanted}: ${passed ? 'pass' : 'MISS'}`,
+  );
+  return `  = ${what} (${rounds})${judged.join('')}`;
 }

@@ -23,62 +23,91 @@ export interface ProcessorTime {
   readonly client: number;
 }
 
-export interface Round extends Measured {
-  /** When it began and ended, on the system's monotonic clock, in microseconds. */
-  readonly window: readonly [number, number];
-  readonly processorUs: ProcessorTime;
-  /** Share of the processors that anything else on the machine used meanwhile, 0 to 1. */
-  readonly disturbance: number;
+export interface Latency {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly p999Ms?: number;
+  readonly maxMs?: number;
 }
 
-export type Medians = Omit<Round, 'window' | 'operations'>;
+/** One figure, and what was seen beside it. */
+export interface Round {
+  /** In the unit of the scenario. */
+  readonly value: number;
+  readonly latency?: Latency;
+  readonly processorUs?: ProcessorTime;
+  /** When it began and ended, on the system's monotonic clock, in microseconds. */
+  readonly window?: readonly [number, number];
+  /** Share of the processors that anything else on the machine used meanwhile, 0 to 1. */
+  readonly disturbance?: number;
+}
 
-export interface ContenderResult {
+export type Medians = Omit<Round, 'window'>;
+
+export interface SideResult {
   readonly id: string;
   readonly label: string;
   readonly rounds: readonly Round[];
   readonly median: Medians;
 }
 
+/** A contender, what it is sent in this scenario, and the name of that for reports. */
+export interface Side {
+  readonly id: string;
+  readonly label: string;
+  readonly contender: Contender;
+  readonly load: Load;
+}
+
+/** What of a round is the scenario's figure. */
+export type ValueOf = (measured: Measured) => number;
+
 /** Enough to learn the rate from, and little even where an operation takes a millisecond. */
 const PROBE_OPERATIONS = 5000;
 
-/** Measures the contenders in turn. Results are in the order of the contenders. */
+/** Measures the sides in turn. Results are in the order of the sides. */
 export async function runInTurn(
-  contenders: readonly Contender[],
-  load: Load,
+  sides: readonly Side[],
   durations: Durations,
-  onRound: (contender: Contender, round: Round) => void,
-): Promise<ContenderResult[]> {
-  const sides: { contender: Contender; operations: number; rounds: Round[] }[] = [];
-  for (const contender of contenders) {
-    const rate = await warmUp(contender, load, durations.warmUpSeconds);
-    const operations = Math.ceil(rate * durations.roundSeconds);
-    sides.push({ contender, operations, rounds: [] });
+  valueOf: ValueOf,
+  onRound: (side: Side, round: Round) => void,
+): Promise<SideResult[]> {
+  const plans: { side: Side; operations: number; rounds: Round[] }[] = [];
+  for (const side of sides) {
+    const rate = await warmUp(side, durations.warmUpSeconds);
+    plans.push({ side, operations: Math.ceil(rate * durations.roundSeconds), rounds: [] });
   }
   for (let round = 0; round < durations.rounds; round++) {
-    for (const { contender, operations, rounds } of sides) {
-      const measured = await measure(contender, load, operations);
+    for (const { side, operations, rounds } of plans) {
+      const measured = await measure(side, operations, valueOf);
       rounds.push(measured);
-      onRound(contender, measured);
+      onRound(side, measured);
     }
   }
-  return sides.map(({ contender: { id, label }, rounds }) => ({
-    id,
-    label,
-    rounds,
-    median: medians(rounds),
-  }));
+  return plans.map(({ side: { id, label }, rounds }) => sideResult(id, label, rounds));
+}
+
+export function sideResult(id: string, label: string, rounds: readonly Round[]): SideResult {
+  return { id, label, rounds, median: medians(rounds) };
 }
 
 /** Returns operations per second. */
-async function warmUp(contender: Contender, load: Load, seconds: number): Promise<number> {
-  const probe = await contender.run(load, PROBE_OPERATIONS);
-  const warm = await contender.run(load, Math.ceil(probe.opsPerSecond * seconds));
-  return warm.opsPerSecond;
+async function warmUp({ contender, load }: Side, seconds: number): Promise<number> {
+  const { ratePerSecond } = load;
+  const probe =
+    ratePerSecond === undefined
+      ? (await contender.run(load, PROBE_OPERATIONS)).opsPerSecond
+      : ratePerSecond;
+  const warm = await contender.run(load, Math.ceil(probe * seconds));
+  return ratePerSecond ?? warm.opsPerSecond;
 }
 
-async function measure(contender: Contender, load: Load, operations: number): Promise<Round> {
+/** One round: what the client saw, and the processor time of everybody meanwhile. */
+export async function measure(
+  { contender, load }: Pick<Side, 'contender' | 'load'>,
+  operations: number,
+  valueOf: ValueOf,
+): Promise<Round> {
   const groups = contender.processes();
   const before = read(groups);
   const measured = await contender.run(load, operations);
@@ -87,15 +116,21 @@ async function measure(contender: Contender, load: Load, operations: number): Pr
     ([name, us]) => [name, us - (before.groups.get(name) ?? 0)] as const,
   );
   const total = used.reduce((sum, [, us]) => sum + us, 0);
-  const client = after.client - before.client;
+  const client = measured.clientUs ?? after.client - before.client;
   const capacity = (after.atUs - before.atUs) * cpus().length;
+  const { p50Ms, p99Ms, p999Ms, maxMs } = measured;
   return {
-    ...measured,
+    value: valueOf(measured),
+    latency: {
+      ...{ p50Ms, p99Ms },
+      ...(p999Ms === undefined ? {} : { p999Ms }),
+      ...(maxMs === undefined ? {} : { maxMs }),
+    },
     window: [before.atUs, after.atUs],
     processorUs: {
-      total: total / operations,
-      byProcess: Object.fromEntries(used.map(([name, us]) => [name, us / operations])),
-      client: client / operations,
+      total: total / measured.operations,
+      byProcess: Object.fromEntries(used.map(([name, us]) => [name, us / measured.operations])),
+      client: client / measured.operations,
     },
     // Clock ticks are coarse, so a quiet machine may come out slightly below nothing.
     disturbance: Math.max(0, (after.machine - before.machine - total - client) / capacity),
@@ -122,20 +157,47 @@ function nowUs(): number {
   return Number(process.hrtime.bigint() / 1000n);
 }
 
+/** Of what every round has; what some lack is left out. */
 export function medians(rounds: readonly Round[]): Medians {
-  const of = (value: (round: Round) => number): number => median(rounds.map(value));
-  const names = Object.keys(rounds[0]?.processorUs.byProcess ?? {});
-  return {
-    opsPerSecond: of((round) => round.opsPerSecond),
-    p50Ms: of((round) => round.p50Ms),
-    p99Ms: of((round) => round.p99Ms),
-    disturbance: of((round) => round.disturbance),
-    processorUs: {
-      total: of((round) => round.processorUs.total),
-      byProcess: Object.fromEntries(
-        names.map((name) => [name, of((round) => round.processorUs.byProcess[name] ?? 0)]),
-      ),
-      client: of((round) => round.processorUs.client),
-    },
+  const of = (value: (round: Round) => number | undefined): number | undefined => {
+    const values = rounds.map(value).filter((number) => number !== undefined);
+    return values.length === rounds.length ? median(values) : undefined;
   };
+  const value = of((round) => round.value);
+  if (value === undefined) throw new RangeError('a median of no rounds');
+  const latency = medianLatency(of);
+  const processorUs = medianProcessorTime(rounds, of);
+  const disturbance = of((round) => round.disturbance);
+  return {
+    value,
+    ...(latency === undefined ? {} : { latency }),
+    ...(processorUs === undefined ? {} : { processorUs }),
+    ...(disturbance === undefined ? {} : { disturbance }),
+  };
+}
+
+type MedianOf = (value: (round: Round) => number | undefined) => number | undefined;
+
+function medianLatency(of: MedianOf): Latency | undefined {
+  const p50Ms = of(({ latency }) => latency?.p50Ms);
+  const p99Ms = of(({ latency }) => latency?.p99Ms);
+  if (p50Ms === undefined || p99Ms === undefined) return undefined;
+  const p999Ms = of(({ latency }) => latency?.p999Ms);
+  const maxMs = of(({ latency }) => latency?.maxMs);
+  return {
+    ...{ p50Ms, p99Ms },
+    ...(p999Ms === undefined ? {} : { p999Ms }),
+    ...(maxMs === undefined ? {} : { maxMs }),
+  };
+}
+
+function medianProcessorTime(rounds: readonly Round[], of: MedianOf): ProcessorTime | undefined {
+  const total = of(({ processorUs }) => processorUs?.total);
+  const client = of(({ processorUs }) => processorUs?.client);
+  if (total === undefined || client === undefined) return undefined;
+  const names = Object.keys(rounds[0]?.processorUs?.byProcess ?? {});
+  const byProcess = names.map(
+    (name) => [name, of(({ processorUs }) => processorUs?.byProcess[name] ?? 0) ?? 0] as const,
+  );
+  return { total, byProcess: Object.fromEntries(byProcess), client };
 }

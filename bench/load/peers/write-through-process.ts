@@ -8,26 +8,13 @@
  */
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { KEY_SPACE, keyName, VALUE } from './load.ts';
-import { quantile } from './statistics.ts';
+import { KEY_SPACE, keyName, VALUE } from '../load.ts';
+import { CREATE_ENTRY } from '../postgres.ts';
+import { quantile } from '../statistics.ts';
 import type { RoundAnswer, RoundRequest } from './write-through-peer.ts';
 
 const POOL_SIZE = 20;
 const SLOTS = 16_384;
-
-/** The columns, the types and the primary key of Ringfence's own table. */
-const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS entry (
-  version bigint NOT NULL,
-  expires_at timestamptz,
-  created_at timestamptz NOT NULL,
-  updated_at timestamptz NOT NULL,
-  slot smallint NOT NULL,
-  db smallint NOT NULL,
-  type smallint NOT NULL,
-  key text COLLATE "C" NOT NULL,
-  value bytea,
-  PRIMARY KEY (slot, db, key)
-) WITH (fillfactor = 85)`;
 
 const UPSERT = `INSERT INTO entry AS e (slot, db, key, type, value, version, created_at, updated_at)
   VALUES ($1, 0, $2, 1, $3, 1, now(), now())
@@ -75,6 +62,6 @@ async function answer(request: RoundRequest): Promise<void> {
 }
 
 process.on('disconnect', () => process.exit(0));
-await pool.query(CREATE_TABLE);
+await pool.query(CREATE_ENTRY);
 process.on('message', (request) => void answer(request as RoundRequest));
 process.send?.('ready');
