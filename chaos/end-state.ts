@@ -26,10 +26,12 @@ export async function readEnd(
   { operations }: History,
 ): Promise<EndState> {
   const keys = [...new Set(operations.flatMap(({ command }) => keysOf(command)))];
+  const startedAtMs = performance.now();
   // Memory first: a read may fill it.
   const memory = new Map<string, Values>();
   for (const node of access.nodes) memory.set(node, await access.cleanMemory(node, keys));
   const answers = new Map<string, Values>();
   for (const node of access.nodes) answers.set(node, await access.answers(node, keys));
-  return { when, answers, memory, table: await access.table(keys) };
+  const table = await access.table(keys);
+  return { when, startedAtMs, endedAtMs: performance.now(), answers, memory, table };
 }

@@ -3,12 +3,15 @@
  * is some 100 MB and `grep` finds the operations of a key. A run that is killed leaves a file that can be read
  * up to its last whole line.
  *
- *     ["run",1,{"title":"kill-node","settings":{"nodes":"3"}}]
+ *     ["run",2,{"title":"kill-node","settings":{"nodes":"3"}}]
  *     ["op",12.031,13.5,"c1","node-2","registers","ok",["SET","k","v1"],"OK"]
  *     ["fault",1000,4000.25,"kill-node","node-2"]
  *     ["primary",0,1000,"node-2","9f..",3,0,5460]
+ *     ["event",2000,null,"all owners are lost",[["k",null]]]   without an end: from then on, or never; a list of moments of expiry may follow
+ *     ["clocks",1000,1050,3000.5,3001]
  *     ["end","after the faults","answers","node-1",[["k","v1"],["gone",null]]]   or "memory"; "table" has no node
  *     ["verdict","no-node-ends-by-itself","broken","all processes",["node-1 ended by itself"]]
+ *     ["read","after the faults",9000,9100.5]
  */
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -24,7 +27,7 @@ import {
 } from './history.ts';
 
 /** Raised when a row changes its meaning; older files are then refused, not misread. */
-const FORMAT = 1;
+const FORMAT = 2;
 /** Pairs of one `end` line, which keeps lines short enough for any tool. */
 const PAIRS_PER_LINE = 500;
 
@@ -110,6 +113,16 @@ function rowsOf(record: HistoryRecord): Row[] {
       const times = [micros(startedAtMs), micros(endedAtMs)];
       return [['primary', ...times, node, incarnation, epoch, ...slots]];
     }
+    case 'event': {
+      const { startedAtMs, endedAtMs, why, values, expiresAtMs } = record.event;
+      const end = endedAtMs === Infinity ? null : micros(endedAtMs);
+      const limits = expiresAtMs === undefined ? [] : [[...expiresAtMs]];
+      return [['event', micros(startedAtMs), end, why, [...values], ...limits]];
+    }
+    case 'clocks': {
+      const { startedAtMs, endedAtMs, lowestMs, highestMs } = record.clocks;
+      return [['clocks', ...[startedAtMs, endedAtMs, lowestMs, highestMs].map(micros)]];
+    }
     case 'end':
       return endRows(record.end);
     case 'verdict': {
@@ -124,8 +137,8 @@ function micros(moment: number): number {
   return Math.round(moment * 1000) / 1000;
 }
 
-function endRows({ when, answers, memory, table }: EndState): Row[] {
-  const rows: Row[] = [];
+function endRows({ when, answers, memory, table, startedAtMs, endedAtMs }: EndState): Row[] {
+  const rows: Row[] = [['read', when, micros(startedAtMs), micros(endedAtMs)]];
   for (const [node, values] of answers) rows.push(...valueRows([when, 'answers', node], values));
   for (const [node, values] of memory) rows.push(...valueRows([when, 'memory', node], values));
   rows.push(...valueRows([when, 'table', ''], table));
@@ -211,6 +224,37 @@ function readRow(row: Row, history: History, end: EndReader): void {
       const slots = [first, last] as const;
       return history.addPrimary({ node, incarnation, epoch, slots, startedAtMs, endedAtMs });
     }
+    case 'event': {
+      const [, startedAtMs, endedAtMs, why, pairs, limits] = row as [
+        string,
+        number,
+        number | null,
+        string,
+        [string, string | null][],
+        [string, number][]?,
+      ];
+      return history.addEvent({
+        why,
+        values: new Map(pairs),
+        ...(limits === undefined ? {} : { expiresAtMs: new Map(limits) }),
+        startedAtMs,
+        endedAtMs: endedAtMs ?? Infinity,
+      });
+    }
+    case 'clocks': {
+      const [, startedAtMs, endedAtMs, lowestMs, highestMs] = row as [
+        string,
+        number,
+        number,
+        number,
+        number,
+      ];
+      return history.addClocks({ startedAtMs, endedAtMs, lowestMs, highestMs });
+    }
+    case 'read': {
+      const [, when, startedAtMs, endedAtMs] = row as [string, string, number, number];
+      return end.at(when, { startedAtMs, endedAtMs });
+    }
     case 'end':
       return end.add(row);
     case 'verdict': {
@@ -247,6 +291,10 @@ function readOperation(row: Row): Operation {
 class EndReader {
   readonly #ends = new Map<string, EndInParts>();
 
+  at(when: string, times: EndInParts['times']): void {
+    this.#end(when).times = times;
+  }
+
   add(row: Row): void {
     const [, when, place, node, pairs] = row as [
       string,
@@ -255,20 +303,27 @@ class EndReader {
       string,
       [string, string | null][],
     ];
-    const end: EndInParts = this.#ends.get(when) ?? {
-      answers: new Map(),
-      memory: new Map(),
-      table: new Map(),
-    };
-    this.#ends.set(when, end);
+    const end = this.#end(when);
     const values = end[place].get(node) ?? new Map<string, string | null>();
     end[place].set(node, values);
     for (const [key, value] of pairs) values.set(key, value);
   }
 
+  #end(when: string): EndInParts {
+    const end = this.#ends.get(when) ?? {
+      times: { startedAtMs: 0, endedAtMs: 0 },
+      answers: new Map(),
+      memory: new Map(),
+      table: new Map(),
+    };
+    this.#ends.set(when, end);
+    return end;
+  }
+
   states(): EndState[] {
-    return [...this.#ends].map(([when, { answers, memory, table }]) => ({
+    return [...this.#ends].map(([when, { times, answers, memory, table }]) => ({
       when,
+      ...times,
       answers,
       memory,
       table: table.get('') ?? new Map<string, string | null>(),
@@ -276,4 +331,7 @@ class EndReader {
   }
 }
 
-type EndInParts = Record<'answers' | 'memory' | 'table', Map<string, Map<string, string | null>>>;
+interface EndInParts
+  extends Record<'answers' | 'memory' | 'table', Map<string, Map<string, string | null>>> {
+  times: Pick<EndState, 'startedAtMs' | 'endedAtMs'>;
+}

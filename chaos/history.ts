@@ -64,13 +64,44 @@ export interface PrimarySpan {
   readonly endedAtMs: number;
 }
 
+/**
+ * How far the clocks by which nodes judge times to live were ahead of the history's axis (a number below zero:
+ * behind) at some time, of all nodes that could answer.
+ */
+export interface ClockSpan {
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly lowestMs: number;
+  readonly highestMs: number;
+}
+
 /** Values by key. Null: looked for and not there. A key that was not looked for is missing. */
 export type Values = ReadonlyMap<string, string | null>;
+
+/**
+ * Something other than a client's command that changed keys, or may have: what was there before the run, an
+ * operator's FLUSHALL, the loss of all owners of a key that lives in memory only, a database that lacks its
+ * newest commits. It changes all its keys at one moment.
+ */
+export interface KeyEvent {
+  /** What happened, in a few words. */
+  readonly why: string;
+  /** What the keys are then; null: gone. */
+  readonly values: Values;
+  /** When the time of those is over that have one, by the nodes' clocks. */
+  readonly expiresAtMs?: ReadonlyMap<string, number>;
+  readonly startedAtMs: number;
+  /** Infinity: it happens at any time from its start on, or never. */
+  readonly endedAtMs: number;
+}
 
 /** What was found after the clients had stopped and the cluster was whole again. */
 export interface EndState {
   /** `after the faults`, `after a cold start`. */
   readonly when: string;
+  /** From the first look to the last one. */
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
   /** By node: what it answered to a GET of every key, asked alone. */
   readonly answers: ReadonlyMap<string, Values>;
   /**
@@ -78,7 +109,7 @@ export interface EndState {
    * to be absent are null. Empty where nobody can look into a node.
    */
   readonly memory: ReadonlyMap<string, Values>;
-  /** The rows of `kv_store`; keys without a row are null. */
+  /** The rows of `kv_store`; keys without a row are null. Keys that live in memory only are not looked for. */
   readonly table: Values;
 }
 
@@ -96,6 +127,8 @@ export type HistoryRecord =
   | { readonly kind: 'operation'; readonly operation: Operation }
   | { readonly kind: 'fault'; readonly fault: FaultSpan }
   | { readonly kind: 'primary'; readonly primary: PrimarySpan }
+  | { readonly kind: 'event'; readonly event: KeyEvent }
+  | { readonly kind: 'clocks'; readonly clocks: ClockSpan }
   | { readonly kind: 'end'; readonly end: EndState }
   | { readonly kind: 'verdict'; readonly verdict: Verdict };
 
@@ -105,6 +138,9 @@ export class History {
   readonly operations: Operation[] = [];
   readonly faults: FaultSpan[] = [];
   readonly primaries: PrimarySpan[] = [];
+  readonly events: KeyEvent[] = [];
+  /** One after the other, by time; none: nobody recorded them. */
+  readonly clocks: ClockSpan[] = [];
   /** In the order in which they were read; none for a run that did not come to its end. */
   readonly ends: EndState[] = [];
   /** What the run found by looking itself, so that nobody can judge it again from the records. */
@@ -154,6 +190,16 @@ export class History {
     this.#sink?.({ kind: 'primary', primary });
   }
 
+  addEvent(event: KeyEvent): void {
+    this.events.push(event);
+    this.#sink?.({ kind: 'event', event });
+  }
+
+  addClocks(clocks: ClockSpan): void {
+    this.clocks.push(clocks);
+    this.#sink?.({ kind: 'clocks', clocks });
+  }
+
   addEnd(end: EndState): void {
     this.ends.push(end);
     this.#sink?.({ kind: 'end', end });
@@ -172,6 +218,8 @@ export class History {
     }
     part.faults.push(...this.faults);
     part.primaries.push(...this.primaries);
+    part.events.push(...this.events);
+    part.clocks.push(...this.clocks);
     part.ends.push(...this.ends);
     part.verdicts.push(...this.verdicts);
     return part;

@@ -5,10 +5,12 @@ import { acknowledgedPresent } from './acknowledged-present.ts';
 import { allOrNothing } from './all-or-nothing.ts';
 import type { Checker, Verdict } from './checker.ts';
 import { elements } from './elements.ts';
+import { expiry } from './expiry.ts';
 import { knownRefusals } from './known-refusals.ts';
 import { linearizable } from './linearizable.ts';
 import { memoryEqualsTable } from './memory-equals-table.ts';
 import { onePrimary } from './one-primary.ts';
+import { sameEverywhere } from './same-everywhere.ts';
 import { sums } from './sums.ts';
 
 /** Judge the operations of the workloads that name them. */
@@ -16,13 +18,14 @@ export const WORKLOAD_CHECKERS: Readonly<Record<CheckerName, Checker>> = {
   linearizable,
   'acknowledged-present': acknowledgedPresent,
   'known-refusals': knownRefusals,
+  expiry,
   elements,
   'all-or-nothing': allOrNothing,
   sums,
 };
 
 /** Judge every run, whatever its clients did. */
-export const RUN_CHECKERS: readonly Checker[] = [memoryEqualsTable, onePrimary];
+export const RUN_CHECKERS: readonly Checker[] = [memoryEqualsTable, sameEverywhere, onePrimary];
 
 /** What the run found by itself, and the verdict of every checker that these workloads ask for or that judges every run. */
 export function judgeRun(history: History, workloads: readonly Workload[] = WORKLOADS): Verdict[] {

@@ -5,6 +5,7 @@
  */
 import type { EndState, History, Operation, Values } from '../history.ts';
 import { type Checker, verdict } from './checker.ts';
+import { eventsOf } from './linearizability/events.ts';
 import { judge } from './linearizability/judge.ts';
 import { type Judged, objectsOf } from './linearizability/objects.ts';
 
@@ -24,12 +25,12 @@ export function judgeObjects(
   history: History,
   configurationsMax = CONFIGURATIONS_MAX,
 ): ReturnType<Checker['check']> {
-  const atMs = endOf(history.operations);
   const broken: string[] = [];
   const undecided: string[] = [];
   let count = 0;
   for (const { keys, operations } of objects) {
-    const all = [...operations, ...finalReads(keys, history.ends, atMs)];
+    const happened = eventsOf(keys, history.events);
+    const all = [...operations, ...happened, ...finalReads(keys, history.ends)];
     const { status, finding } = judge({ keys, operations: all }, configurationsMax);
     count += all.length;
     if (status === 'broken') broken.push(finding!);
@@ -39,14 +40,9 @@ export function judgeObjects(
   return verdict(checker, judged, broken, undecided);
 }
 
-/** A moment after all operations. */
-function endOf(operations: readonly Operation[]): number {
-  return operations.reduce((latest, { endedAtMs }) => Math.max(latest, endedAtMs), 0) + 1;
-}
-
 /** Reads after the run: at each end all at once, by everyone who was asked. */
-function finalReads(keys: readonly string[], ends: readonly EndState[], atMs: number): Operation[] {
-  return ends.flatMap(({ when, answers, table }, i) => {
+export function finalReads(keys: readonly string[], ends: readonly EndState[]): Operation[] {
+  return ends.flatMap(({ when, answers, table, startedAtMs, endedAtMs }) => {
     const places: (readonly [string, Values])[] = [...answers, ['the table', table]];
     return places.flatMap(([node, values]) =>
       keys
@@ -56,8 +52,8 @@ function finalReads(keys: readonly string[], ends: readonly EndState[], atMs: nu
           client: when,
           node,
           command: ['GET', key],
-          startedAtMs: atMs + 2 * i,
-          endedAtMs: atMs + 2 * i + 1,
+          startedAtMs,
+          endedAtMs,
           outcome: 'ok' as const,
           reply: values.get(key)!,
         })),

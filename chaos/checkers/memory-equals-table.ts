@@ -30,12 +30,12 @@ export const memoryEqualsTable: Checker = {
   },
 };
 
-/** A key whose row was not read has none: the table is read as a whole. */
+/** A key whose row nobody looked for lives in memory only: `same-everywhere` judges it. */
 function differences({ when, table }: EndState, place: string, values: Values): string[] {
   const found: string[] = [];
   for (const [key, value] of values) {
-    const row = table.get(key) ?? null;
-    if (value !== row)
+    const row = table.get(key);
+    if (row !== undefined && value !== row)
       found.push(`${key} ${when}: ${place} is ${shown(value)}, its row ${shown(row)}`);
   }
   return found;

@@ -4,6 +4,7 @@
  */
 import type { History } from '../history.ts';
 import { type Answer, recorded, type Send } from '../recording.ts';
+import { beginMixture } from '../workloads/mixture.ts';
 import type { Workload } from '../workloads/workload.ts';
 import { CLIENT_PORT, type Sim } from './cluster.ts';
 import { Host } from './machine.ts';
@@ -26,6 +27,8 @@ export interface ClientsOptions {
   readonly onAnswer: (sent: { node: string; tookMs: number; answer: Answer }) => void;
 }
 
+/** A schedule has a few hundred steps: each workload has its turn in the middle of some fault. */
+const FOCUS_STEPS = 60;
 /** After anything but an answer: keeps a cluster in trouble from being hammered, milliseconds. */
 const TROUBLE_PAUSE_MS = 40;
 
@@ -38,19 +41,19 @@ export class Clients {
 
   constructor(options: ClientsOptions) {
     this.#options = options;
-    const begun = options.workloads.map((workload) => ({ workload, begin: workload.begin('sim') }));
+    const { history } = options;
+    const begin = beginMixture(options.workloads, 'sim', FOCUS_STEPS);
+    const nowMs = (): number => options.sim.time.monotonicMs();
     for (let i = 0; i < options.clients; i++) {
-      const { workload, begin } = begun[i % begun.length]!;
       const host = new Host(`client-${i + 1}`, options.sim.time);
       for (let c = 0; c < options.connections; c++) {
         const random = new SeededRandom(options.random.below(2 ** 32));
         const line = new Line(options, host, random, this);
         for (let d = 0; d < options.depth; d++) {
           const client = `${host.name}.${c + 1}.${d + 1}`;
-          const nowMs = (): number => options.sim.time.monotonicMs();
-          const { history } = options;
-          const send = recorded(line.send, { history, workload: workload.name, client, nowMs });
-          this.#running.push(this.#work(begin({ client, random, send }), random));
+          const sendFor = (workload: string): Send =>
+            recorded(line.send, { history, workload, client, nowMs });
+          this.#running.push(this.#work(begin({ client, random, sendFor }), random));
         }
       }
     }

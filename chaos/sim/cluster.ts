@@ -64,12 +64,15 @@ const NODE_OPTIONS: Partial<NodeOptions> = {
   storeTimeoutMs: 300,
 };
 
+const LEGACY = { url: 'http://legacy/{key}', value: '/value', negativeTtl: '60s' };
 const POLICIES = [
   { prefix: NONE_PREFIX, persist: 'none' },
   {
     prefix: LEGACY_PREFIX,
-    legacy: { url: 'http://legacy/{key}', value: '/value', negativeTtl: '60s' },
+    legacy: LEGACY,
   },
+  // Of a schedule's clients: what they delete stays away for longer than any schedule lasts.
+  { prefix: `${LEGACY_PREFIX}sim:`, legacy: LEGACY, tombstone: '1h' },
 ];
 
 /** Where nodes listen for clients. */
@@ -168,7 +171,7 @@ export class Sim {
       transport: this.network.transport(host),
     };
     const config = this.#configOf(name);
-    const parts = createNode({
+    const parts: Node = createNode({
       platform,
       log,
       store: this.database.store(host, {
@@ -177,7 +180,7 @@ export class Sim {
         batchWaitMs: config.laneWaitMs,
         lanePipeline: config.lanePipeline,
       }),
-      legacy: this.legacy,
+      legacy: this.legacy.source(host, () => parts.cluster.epoch),
       config,
       live: createLiveConfig(config, NO_DISK),
       version: '0.0.0',

@@ -1,7 +1,7 @@
 /** What is there when everything is whole: the answers of every node, its memory, and the table. */
 import { slotOf } from '../../src/cluster/slot.ts';
 import type { EndState, Values } from '../history.ts';
-import { CLIENT_PORT, type Sim } from './cluster.ts';
+import { CLIENT_PORT, NONE_PREFIX, type Sim } from './cluster.ts';
 import { Host } from './machine.ts';
 import { RespClient } from './resp-client.ts';
 
@@ -20,11 +20,13 @@ export interface Reading {
 
 /** Rejects when a node does not answer. */
 export async function readEverything(sim: Sim, { when, keys, nodes }: Reading): Promise<EndState> {
+  const startedAtMs = sim.time.monotonicMs();
   const answers = new Map<string, Values>();
   for (const node of nodes) answers.set(node, await answersOf(sim, node, keys));
   const memory = new Map(nodes.map((node) => [node, memoryOf(sim, node, keys)]));
-  const table = new Map(keys.map((key) => [key, sim.database.valueOf(key) ?? null]));
-  return { when, answers, memory, table };
+  const rows = keys.filter((key) => !isMemoryOnly(key));
+  const table = new Map(rows.map((key) => [key, sim.database.valueOf(key) ?? null]));
+  return { when, startedAtMs, endedAtMs: sim.time.monotonicMs(), answers, memory, table };
 }
 
 async function answersOf(sim: Sim, node: string, keys: readonly string[]): Promise<Values> {
@@ -56,7 +58,13 @@ function memoryOf(sim: Sim, name: string, keys: readonly string[]): Values {
     if (!slots.isOwner(slot)) continue;
     const entry = keyspace.find(slot, 0, key);
     if (entry !== undefined && entry.dirty === 0) values.set(key, entry.value);
-    else if (entry === undefined && slots.isComplete(slot)) values.set(key, null);
+    // What is in no memory and in no table is not there.
+    else if (entry === undefined && (slots.isComplete(slot) || isMemoryOnly(key)))
+      values.set(key, null);
   }
   return values;
+}
+
+function isMemoryOnly(key: string): boolean {
+  return key.startsWith(NONE_PREFIX);
 }

@@ -1,10 +1,16 @@
 /** What faults work on: the cluster of one schedule, which of its nodes are in trouble, and the log. */
+import type { CheckerName } from '../workloads/workload.ts';
 import type { Sim } from './cluster.ts';
+import type { Content } from './database/tables.ts';
 import type { SeededRandom } from './random.ts';
 
 /** Something that breaks, and is mended again, while the clients go on. */
 export interface SimFault {
   readonly name: string;
+  /** Names of workloads of which one must be at work for the fault to matter; missing: any. */
+  readonly workloads?: readonly string[];
+  /** Checkers that ask for more than holds under it: no workload that they judge is at work. */
+  readonly breaks?: readonly CheckerName[];
   /** Breaks and mends. Resolves when all that it ended was started again (not necessarily ready yet). */
   inject(ground: Ground, random: SeededRandom): Promise<void>;
 }
@@ -30,6 +36,11 @@ export class Ground {
   readonly #disturbedUntilMs = new Map<string, number>();
   /** The database is down or unreachable for all: one such fault at a time. */
   databaseTaken = false;
+  /** When the database was lost with its newest commits, and what is left. */
+  readonly lostCommits: { readonly content: Content; readonly atMs: number }[] = [];
+
+  /** When somebody flushed; without an end: whether and when all of it was done is not known. */
+  readonly flushes: { readonly startedAtMs: number; readonly endedAtMs: number }[] = [];
 
   constructor({ sim, nodes, clients, say }: GroundOptions) {
     this.sim = sim;

@@ -10,6 +10,7 @@ import { buildBroken, type Mutation } from './broken/mutation.ts';
 import { SIM_FAULTS } from './faults/index.ts';
 import { GENERATOR } from './plan.ts';
 import { runSeeds, type SeedReport } from './runner.ts';
+import { SIM_WORKLOADS } from './workloads.ts';
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const SAY_EVERY_MS = 5_000;
@@ -22,6 +23,7 @@ const HELP = `Usage: npm run sim -- [flags]
   --from N        the first seed of many (a random one)
   --faults A,B    only these faults (this changes what a seed means); the default of a broken build
                   are those that it is about: see chaos/sim/faults
+  --workloads A,B only these workloads (this too): see chaos/sim/workloads.ts
   --broken NAME   run a build that is broken on purpose, until it is caught:
                   ${MUTATIONS.map(({ name }) => name).join(', ')}
   --workers N     processes (as many as there are processors)
@@ -37,6 +39,7 @@ interface Options {
   readonly minutes: number | null;
   readonly broken: Mutation | null;
   readonly faults: readonly string[];
+  readonly workloads: readonly string[];
   readonly workers: number;
 }
 
@@ -72,6 +75,7 @@ function parseOptions(): Options | 'help' {
       from: { type: 'string' },
       broken: { type: 'string' },
       faults: { type: 'string' },
+      workloads: { type: 'string' },
       workers: { type: 'string', default: String(availableParallelism()) },
       help: { type: 'boolean', default: false },
     },
@@ -89,7 +93,8 @@ function parseOptions(): Options | 'help' {
     count: wholeNumber('seeds', values.seeds, 1),
     minutes: values.minutes === undefined ? null : wholeNumber('minutes', values.minutes, 1),
     broken,
-    faults: faultNames(values.faults) ?? broken?.faults ?? [],
+    faults: namesOf('fault', values.faults, SIM_FAULTS) ?? broken?.faults ?? [],
+    workloads: namesOf('workload', values.workloads, SIM_WORKLOADS) ?? [],
     workers: wholeNumber('workers', values.workers, 1),
   };
 }
@@ -101,29 +106,35 @@ function wholeNumber(name: string, text: string, min: number): number {
   return value;
 }
 
-function faultNames(text: string | undefined): string[] | undefined {
+function namesOf(
+  what: string,
+  text: string | undefined,
+  all: readonly { readonly name: string }[],
+): string[] | undefined {
   const names = text?.split(',');
-  const unknown = names?.find((name) => !SIM_FAULTS.some((fault) => fault.name === name));
+  const unknown = names?.find((name) => !all.some((known) => known.name === name));
   if (unknown !== undefined) {
-    const known = SIM_FAULTS.map(({ name }) => name).join(', ');
-    throw new Error(`there is no fault '${unknown}'; there are: ${known}`);
+    const known = all.map(({ name }) => name).join(', ');
+    throw new Error(`there is no ${what} '${unknown}'; there are: ${known}`);
   }
   return names;
 }
 
 /** One seed, with its log. */
-async function replay({ seed, broken, faults }: Options, root: string): Promise<number> {
+async function replay(options: Options, root: string): Promise<number> {
+  const { seed, faults, workloads } = options;
   const left = [seed!];
   let failed = false;
   await runSeeds({
     root,
     workers: 1,
     faults,
+    workloads,
     wantsLog: true,
     next: () => left.pop(),
     onReport(report) {
       for (const line of report.log) say(line);
-      tell(report, broken, faults);
+      tell(report, options);
       failed = report.failures.length > 0;
     },
   });
@@ -132,7 +143,7 @@ async function replay({ seed, broken, faults }: Options, root: string): Promise<
 }
 
 async function runMany(options: Options, root: string): Promise<number> {
-  const { from, count, minutes, broken, faults, workers } = options;
+  const { from, count, minutes, broken, faults, workloads, workers } = options;
   const startedAtMs = performance.now();
   const untilMs = minutes === null ? null : startedAtMs + minutes * 60_000;
   const failed: number[] = [];
@@ -152,13 +163,14 @@ async function runMany(options: Options, root: string): Promise<number> {
     root,
     workers,
     faults,
+    workloads,
     next: () => (isOver() ? undefined : next++),
     onReport(report) {
       done++;
       operations += report.operations;
       if (report.failures.length === 0) return;
       failed.push(report.seed);
-      tell(report, broken, faults);
+      tell(report, options);
     },
   });
   clearInterval(saying);
@@ -167,16 +179,14 @@ async function runMany(options: Options, root: string): Promise<number> {
   return failed.length > 0 ? 1 : 0;
 }
 
-function tell(
-  { seed, failures }: SeedReport,
-  broken: Mutation | null,
-  faults: readonly string[],
-): void {
+function tell({ seed, failures }: SeedReport, { broken, faults, workloads }: Options): void {
   if (failures.length === 0) return;
   say(`seed ${seed} FAILED`);
   for (const line of failures.flatMap((text) => text.split('\n'))) say(`  ${line}`);
   const build = broken === null ? '' : ` --broken ${broken.name}`;
-  const only = faults.length === 0 ? '' : ` --faults ${faults.join(',')}`;
+  const flag = (name: string, list: readonly string[]): string =>
+    list.length === 0 ? '' : ` --${name} ${list.join(',')}`;
+  const only = `${flag('faults', faults)}${flag('workloads', workloads)}`;
   say(`  replay: npm run sim -- --seed ${seed}${only}${build}`);
 }
 

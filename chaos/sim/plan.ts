@@ -1,12 +1,17 @@
 /** What a seed means: how the cluster is set up, what the clients do, and which faults come when. */
+import { memoryOnly } from '../workloads/memory-only.ts';
+import type { Workload } from '../workloads/workload.ts';
 import type { SimOptions } from './cluster.ts';
 import { SIM_FAULTS } from './faults/index.ts';
 import type { SimFault } from './ground.ts';
 import type { ClockFaults } from './machine.ts';
 import { SeededRandom } from './random.ts';
+import { SIM_WORKLOADS } from './workloads.ts';
 
 /** Goes up with every change that makes a seed mean something else. */
-export const GENERATOR = 2;
+export const GENERATOR = 3;
+
+type Names = readonly string[];
 
 export interface PlannedFault {
   readonly fault: SimFault;
@@ -20,6 +25,7 @@ export interface Plan {
   readonly nodes: readonly string[];
   readonly clocks: ReadonlyMap<string, ClockFaults>;
   readonly options: SimOptions;
+  readonly workloads: readonly Workload[];
   readonly clients: number;
   readonly connections: number;
   readonly depth: number;
@@ -41,19 +47,22 @@ export interface Plan {
 /** Drift of clocks, well within what the margin of a lease is for. */
 const RATE_MAX = 0.01;
 const FAULTS_MAX = 6;
+const WORKLOADS_MAX = 4;
 
-/** `only`: names of the faults that may come; empty: all of them. */
-export function planOf(seed: number, only: readonly string[] = []): Plan {
+/** `onlyFaults`, `onlyWorkloads`: names of those that may come; empty: all of them. */
+export function planOf(seed: number, onlyFaults: Names = [], onlyWorkloads: Names = []): Plan {
   const random = new SeededRandom(seed);
   const size = 3 + Math.floor(random.float() ** 2 * 5);
   const nodes = Array.from({ length: size }, (_, i) => `node-${i + 1}`);
   const workMs = random.between(2000, 7000);
-  const faults = drawFaults(random, workMs, only);
+  const faults = drawFaults(random, workMs, onlyFaults);
+  const options = { seed: random.below(2 ** 32), ...drawOptions(random, nodes) };
   return {
     seed,
     nodes,
     clocks: new Map(nodes.map((name) => [name, drawClocks(random)])),
-    options: { seed: random.below(2 ** 32), ...drawOptions(random, nodes) },
+    options,
+    workloads: drawWorkloads(random, { options, faults, only: onlyWorkloads }),
     clients: 2 + random.below(3),
     connections: 1 + random.below(2),
     depth: 1 + random.below(3),
@@ -68,7 +77,7 @@ export function planOf(seed: number, only: readonly string[] = []): Plan {
   };
 }
 
-function drawFaults(random: SeededRandom, workMs: number, only: readonly string[]): PlannedFault[] {
+function drawFaults(random: SeededRandom, workMs: number, only: Names): PlannedFault[] {
   const count = 1 + random.below(FAULTS_MAX);
   // Faults of few kinds meet each other more often than all kinds do.
   const allowed = SIM_FAULTS.filter(({ name }) => only.length === 0 || only.includes(name));
@@ -78,6 +87,28 @@ function drawFaults(random: SeededRandom, workMs: number, only: readonly string[
     atMs: random.between(0, workMs * 0.8),
     random: new SeededRandom(random.below(2 ** 32)),
   }));
+}
+
+/** A few at a time, so that operations on one key meet each other; with one for each fault that needs it. */
+function drawWorkloads(
+  random: SeededRandom,
+  { options, faults, only }: { options: SimOptions; faults: readonly PlannedFault[]; only: Names },
+): readonly Workload[] {
+  const allowed = SIM_WORKLOADS.filter(({ name }) => only.length === 0 || only.includes(name));
+  // Full memory may evict a key that no database has at any moment, so nothing could be said of it.
+  const remembered = allowed.filter(
+    (workload) => options.maxmemory === undefined || workload !== memoryOnly,
+  );
+  const broken = new Set(faults.flatMap(({ fault }) => fault.breaks ?? []));
+  const possible = remembered.filter(({ checkers }) => !checkers.some((name) => broken.has(name)));
+  const shuffled = random.shuffled(possible);
+  const drawn = new Set(shuffled.slice(0, 2 + random.below(WORKLOADS_MAX - 1)));
+  for (const { fault } of faults) {
+    const { workloads } = fault;
+    const needed = shuffled.filter(({ name }) => workloads?.includes(name));
+    if (needed.length > 0 && !needed.some((workload) => drawn.has(workload))) drawn.add(needed[0]!);
+  }
+  return [...drawn];
 }
 
 function drawClocks(random: SeededRandom): ClockFaults {

@@ -7,6 +7,8 @@ export interface Assignment {
   readonly seed: number;
   /** Names of the faults that may come; empty: all of them. */
   readonly faults: readonly string[];
+  /** Names of the workloads that clients may do; empty: all of them. */
+  readonly workloads: readonly string[];
   /** Whether the report has the whole log. */
   readonly wantsLog: boolean;
 }
@@ -29,6 +31,8 @@ export interface RunSeedsOptions {
   readonly wantsLog?: boolean;
   /** Names of the faults that may come; all of them when this is missing. */
   readonly faults?: readonly string[];
+  /** Names of the workloads that clients may do; all of them when this is missing. */
+  readonly workloads?: readonly string[];
   /** Folder with `src` and `chaos`: the checkout, or a copy of it that was broken on purpose. */
   readonly root: string;
   readonly onReport: (report: SeedReport) => void;
@@ -45,12 +49,12 @@ export async function runSeeds(options: RunSeedsOptions): Promise<void> {
 }
 
 async function work(options: RunSeedsOptions): Promise<void> {
-  const { next, wantsLog = false, faults = [], root, onReport } = options;
+  const { next, wantsLog = false, faults = [], workloads = [], root, onReport } = options;
   let child: ChildProcess | null = null;
   try {
     for (let seed = next(); seed !== undefined; seed = next()) {
       child ??= start(root);
-      const report = await assign(child, { seed, faults, wantsLog });
+      const report = await assign(child, { seed, faults, workloads, wantsLog });
       if (!child.connected || child.exitCode !== null || report.operations === 0) {
         child.kill('SIGKILL');
         child = null;

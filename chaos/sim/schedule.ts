@@ -3,17 +3,21 @@
  * everything heals, and what is there then, and again after everything was killed and started cold, is
  * compared with what the clients were told.
  */
+import { slotOf } from '../../src/cluster/slot.ts';
 import { type Verdict, verdict } from '../checkers/checker.ts';
 import { judgeRun } from '../checkers/index.ts';
 import { History } from '../history.ts';
 import { keysOf } from '../checkers/linearizability/keyspace-model.ts';
-import { WORKLOADS } from '../workloads/index.ts';
 import { Clients } from './clients.ts';
-import { Sim } from './cluster.ts';
+import { ClockWatch } from './clock-watch.ts';
+import { NONE_PREFIX, Sim } from './cluster.ts';
 import { readEverything } from './end-state.ts';
 import { Ground } from './ground.ts';
+import { LEGACY_PREFIX, needlessCalls } from './legacy.ts';
 import type { LogLine } from './log.ts';
+import { lossesOf } from './losses.ts';
 import { type Plan, planOf } from './plan.ts';
+import { restoredBy } from './restored.ts';
 import { PrimaryWatch } from './watch.ts';
 
 export interface Outcome {
@@ -37,9 +41,13 @@ export function failures(outcome: Outcome): Verdict[] {
   return outcome.verdicts.filter(({ status }) => status !== 'holds' && status !== 'not-judged');
 }
 
-/** `only`: names of the faults that may come; empty: all of them. */
-export async function runSchedule(seed: number, only: readonly string[] = []): Promise<Outcome> {
-  return new Schedule(planOf(seed, only)).run();
+/** `faults`, `workloads`: names of those that may come; empty: all of them. */
+export async function runSchedule(
+  seed: number,
+  faults: readonly string[] = [],
+  workloads: readonly string[] = [],
+): Promise<Outcome> {
+  return new Schedule(planOf(seed, faults, workloads)).run();
 }
 
 class Schedule {
@@ -48,6 +56,7 @@ class Schedule {
   readonly #ground: Ground;
   readonly #history: History;
   readonly #watch: PrimaryWatch;
+  readonly #clocks: ClockWatch;
   readonly #log: string[] = [];
   readonly #late: string[] = [];
   readonly #troubles: string[] = [];
@@ -59,12 +68,13 @@ class Schedule {
       ...plan.options,
       onLog: (node, line) => this.#say(`${node} ${textOf(line)}`),
     });
-    const { time, network, database } = this.#sim;
+    const { time, network, database, legacy } = this.#sim;
     network.jitterMs = () => random.float() ** 2 * plan.jitterMs;
     database.workMs = () => random.float() * plan.databaseMs;
     database.flushMs = () => random.float() ** 2 * plan.databaseMs;
     database.inTwoParts = () => plan.twoParts > 0 && random.chance(plan.twoParts);
     time.sharesTurn = () => plan.sharesTurn > 0 && random.chance(plan.sharesTurn);
+    legacy.valueOf = (key) => (slotOf(key) % LEGACY_HOLE === 0 ? undefined : `legacy of ${key}`);
     this.#ground = new Ground({
       sim: this.#sim,
       nodes: plan.nodes,
@@ -73,6 +83,7 @@ class Schedule {
     });
     this.#history = new History({ title: 'simulation', settings: { seed: String(plan.seed) } });
     this.#watch = new PrimaryWatch(this.#sim, this.#history);
+    this.#clocks = new ClockWatch(this.#sim, this.#history);
   }
 
   async run(): Promise<Outcome> {
@@ -84,10 +95,12 @@ class Schedule {
       this.#troubles.push(error instanceof Error ? error.message : String(error));
     }
     this.#watch.stop();
+    this.#addEvents();
     const verdicts = [
       verdict('comes-back', 'the cluster as a whole', this.#troubles),
       verdict('answers-in-time', `${this.#history.operations.length} commands`, this.#late),
-      ...judgeRun(this.#history),
+      this.#judgeLegacyCalls(),
+      ...judgeRun(this.#history, this.#plan.workloads),
     ];
     for (const { checker, status, judged } of verdicts)
       this.#say(`${status} ${checker} (${judged})`);
@@ -105,6 +118,7 @@ class Schedule {
     await this.#work();
     this.#heal();
     await this.#settle('after the faults', this.#ground.nodes);
+    await this.#untilReaped();
     await this.#readAll('after the faults');
     for (const { host } of sim.processes()) sim.network.killHost(host);
     await sim.run(500);
@@ -116,12 +130,13 @@ class Schedule {
   /** Clients work, and faults come and go. */
   async #work(): Promise<void> {
     const sim = this.#sim;
-    const { faults, random, workMs, clients, connections, depth, pauseMsMax } = this.#plan;
+    const { faults, random, workMs, workloads, clients, connections, depth, pauseMsMax } =
+      this.#plan;
     const working = new Clients({
       sim,
       random,
       history: this.#history,
-      workloads: WORKLOADS,
+      workloads,
       clients,
       connections,
       depth,
@@ -155,8 +170,9 @@ class Schedule {
   }
 
   #heal(): void {
-    const { network, database } = this.#sim;
+    const { network, database, legacy } = this.#sim;
     this.#say('everything heals');
+    legacy.trouble = () => ({});
     network.healAll();
     database.refuse = () => null;
   }
@@ -173,20 +189,84 @@ class Schedule {
     throw new Error(`not whole ${when} within ${SETTLE_MS_MAX} ms: ${why.join(' | ')}`);
   }
 
+  /** Rows whose time is over go, and all that were given one are over some day. */
+  async #untilReaped(): Promise<void> {
+    const { database } = this.#sim;
+    for (;;) {
+      const ends = database.expiries();
+      if (ends.length === 0) return;
+      const overdueMs = this.#clocks.lowestMs - Math.max(...ends);
+      if (overdueMs < Infinity && overdueMs > REAPED_MS_MAX)
+        throw new Error(`${ends.length} rows are still there, ${overdueMs} ms after their time`);
+      await this.#sim.run(SETTLE_POLL_MS);
+    }
+  }
+
   async #readAll(when: string): Promise<void> {
-    const { operations } = this.#history;
-    const keys = [...new Set(operations.flatMap(({ command }) => keysOf(command)))];
+    const keys = this.#keysOf('');
     const end = await readEverything(this.#sim, { when, keys, nodes: this.#ground.nodes });
     this.#history.addEnd(end);
     this.#say(`read ${keys.length} keys ${when}`);
   }
 
+  /** What changed keys without a command of a client. */
+  #addEvents(): void {
+    const { database, legacy } = this.#sim;
+    for (const loss of lossesOf(database.committedViews, this.#keysOf(NONE_PREFIX)))
+      this.#history.addEvent(loss);
+    const all = this.#keysOf('');
+    const keys = all.filter((key) => !key.startsWith(NONE_PREFIX));
+    const { leaseMs = LEASE_MS_MAX } = this.#plan.options;
+    const inLegacy = (key: string): string | null =>
+      key.startsWith(LEGACY_PREFIX) ? (legacy.has(key) ?? null) : null;
+    for (const lost of this.#ground.lostCommits)
+      this.#history.addEvent(restoredBy(lost, { keys, leaseMs, inLegacy }));
+    for (const times of this.#ground.flushes) {
+      // Of each key by itself: primaries are emptied one after the other.
+      for (const key of all) {
+        const values = new Map([[key, inLegacy(key)]]);
+        this.#history.addEvent({ why: 'flush', values, ...times });
+      }
+    }
+    for (const key of this.#keysOf(LEGACY_PREFIX)) {
+      const value = legacy.has(key);
+      if (value === undefined) continue;
+      const values = new Map([[key, value]]);
+      this.#history.addEvent({
+        why: 'the legacy API has it',
+        values,
+        startedAtMs: 0,
+        endedAtMs: 0,
+      });
+    }
+  }
+
+  #judgeLegacyCalls(): Verdict {
+    const { legacy } = this.#sim;
+    const { operations, events } = this.#history;
+    const needless = needlessCalls({
+      calls: legacy.calls,
+      operations,
+      has: (key) => legacy.has(key) !== undefined,
+      forgotten: events,
+    });
+    return verdict('asked-once', `${legacy.fetches} calls of the legacy API`, needless);
+  }
+
+  /** Keys with this prefix that some command named. */
+  #keysOf(prefix: string): string[] {
+    const named = this.#history.operations.flatMap(({ command }) => keysOf(command));
+    return [...new Set(named)].filter((key) => key.startsWith(prefix));
+  }
+
   #describe(): void {
     const { seed, nodes, options, clients, connections, depth, workMs, faults } = this.#plan;
+    const workloads = this.#plan.workloads.map(({ name }) => name);
     this.#say(`seed ${seed}: ${nodes.length} nodes, ${JSON.stringify(options)}`);
     this.#say(
       `${clients} clients x ${connections} connections x ${depth}, ${workMs.toFixed(0)} ms`,
     );
+    this.#say(`workloads ${workloads.join(', ')}`);
     for (const { fault, atMs } of faults) this.#say(`plan ${fault.name} at ${atMs.toFixed(0)}`);
   }
 
@@ -195,7 +275,13 @@ class Schedule {
   }
 }
 
+/** When the plan does not say. */
+const LEASE_MS_MAX = 1_500;
 const SETTLE_POLL_MS = 50;
+/** A row goes so long after its time at the latest: two rounds of the reaper, milliseconds. */
+const REAPED_MS_MAX = 11_000;
+/** So many keys there are to one that the legacy API does not have. */
+const LEGACY_HOLE = 4;
 
 function textOf({ level, fields, message }: LogLine): string {
   return `${level} ${message} ${JSON.stringify(fields, (_, value: unknown) =>

@@ -1,80 +1,164 @@
 /**
- * Watches who would answer as primary of which slots, all the time: a slot that is active on a node with a
- * running lease is served by it. Some slots are looked at, which are enough, as slots come in ranges.
+ * Watches who would answer as primary of which slots: a slot that is active on a node with a running lease is
+ * served by it. All slots are looked at whenever something changes in what a life is to its slots, and at the
+ * beginning and end of its lease. The end of a lease that just runs out is seen a moment later and then told
+ * exactly; a process that is killed serves nothing any more from the last look on.
  */
-import type { History } from '../history.ts';
 import { SLOT_COUNT } from '../../src/cluster/slot.ts';
+import type { Cluster } from '../../src/cluster/cluster.ts';
 import type { Lease } from '../../src/cluster/lease.ts';
+import type { SlotTable } from '../../src/cluster/slots.ts';
+import type { History } from '../history.ts';
 import type { Sim, SimNode } from './cluster.ts';
 import type { Host } from './machine.ts';
 
-const WATCHED = 96;
 const PERIOD_MS = 4;
-
-/** What one life serves now, by position of the slot in the list of those that are watched. */
-interface Service {
-  readonly node: string;
-  readonly incarnation: string;
-  readonly since: ({ epoch: number; startedAtMs: number } | null)[];
-  /** The last moment at which it was seen. */
-  seenAtMs: number;
-}
+/** Of a slot that is not served. */
+const NOT = Number.NaN;
 
 export class PrimaryWatch {
   readonly #sim: Sim;
   readonly #history: History;
-  readonly #slots: readonly number[];
   /** By incarnation. */
   readonly #services = new Map<string, Service>();
 
   constructor(sim: Sim, history: History) {
     this.#sim = sim;
     this.#history = history;
-    this.#slots = Array.from({ length: WATCHED }, (_, i) =>
-      Math.floor(((i + 0.5) * SLOT_COUNT) / WATCHED),
-    );
     sim.time.every(PERIOD_MS, () => this.#look());
   }
 
   /** Ends what is open. */
   stop(): void {
-    for (const service of this.#services.values()) this.#end(service);
+    for (const service of this.#services.values()) service.end();
   }
 
   #look(): void {
+    const seen = new Set<Service>();
+    for (const node of this.#sim.processes()) {
+      const { life } = node.cluster;
+      if (life === null) continue;
+      const service = this.#services.get(life.self.incarnation) ?? this.#begin(node, life);
+      seen.add(service);
+      service.onLease();
+    }
+    for (const [incarnation, service] of this.#services) {
+      if (seen.has(service)) continue;
+      service.end();
+      this.#services.delete(incarnation);
+    }
+  }
+
+  #begin({ host }: SimNode, life: Life): Service {
+    const service = new Service(this.#sim, this.#history, host, life);
+    this.#services.set(life.self.incarnation, service);
+    return service;
+  }
+}
+
+type Life = NonNullable<Cluster['life']>;
+
+/** What one life serves. */
+class Service {
+  readonly #sim: Sim;
+  readonly #history: History;
+  readonly #host: Host;
+  readonly #life: Life;
+  /** By slot: since when it is served, and the epoch of that moment. */
+  readonly #since = new Float64Array(SLOT_COUNT).fill(NOT);
+  readonly #epochs = new Float64Array(SLOT_COUNT);
+  #holdsLease = false;
+  #seenAtMs: number;
+  #ended = false;
+
+  constructor(sim: Sim, history: History, host: Host, life: Life) {
+    this.#sim = sim;
+    this.#history = history;
+    this.#host = host;
+    this.#life = life;
+    this.#seenAtMs = sim.time.monotonicMs();
+    const { slots, lease } = life;
+    afterEach(slots, ['adopt', 'confirm', 'expireHolders'], () => {
+      this.onLease();
+      this.#onSlots();
+    });
+    afterEach(lease, ['grant', 'end'], () => this.onLease());
+  }
+
+  /** The lease may have begun, gone on or ended. */
+  onLease(): void {
     const nowMs = this.#sim.time.monotonicMs();
-    for (const node of this.#sim.processes()) this.#lookAt(node, nowMs);
-    for (const service of this.#services.values()) if (service.seenAtMs < nowMs) this.#end(service);
+    const holds = !this.#ended && !this.#host.asleep && holdsLease(this.#life.lease, this.#host);
+    const before = this.#holdsLease;
+    this.#holdsLease = holds;
+    if (holds && !before) this.#onSlots();
+    if (!holds && before) this.#update(() => false, this.#leaseEnd(nowMs));
+    this.#seenAtMs = nowMs;
   }
 
-  #lookAt({ host, cluster }: SimNode, nowMs: number): void {
-    const { life } = cluster;
-    if (host.asleep || life === null || !holdsLease(life.lease, host)) return;
-    const { incarnation } = life.self;
-    let service = this.#services.get(incarnation);
-    if (service === undefined) {
-      const since = new Array<null>(WATCHED).fill(null);
-      service = { node: host.name, incarnation, since, seenAtMs: nowMs };
-      this.#services.set(incarnation, service);
+  /** For good. */
+  end(): void {
+    this.#ended = true;
+    this.#update(() => false, this.#seenAtMs);
+  }
+
+  #onSlots(): void {
+    if (!this.#holdsLease || this.#ended) return;
+    const { slots } = this.#life;
+    this.#update((slot) => slots.isActivePrimary(slot), this.#sim.time.monotonicMs());
+  }
+
+  /** One that was ended on purpose, or ran out since it was looked at last. */
+  #leaseEnd(nowMs: number): number {
+    const overMs = this.#host.clock.monotonicMs() - this.#life.lease.untilMs;
+    return overMs < Infinity ? Math.max(this.#seenAtMs, nowMs - Math.max(0, overMs)) : nowMs;
+  }
+
+  #update(serves: (slot: number) => boolean, nowMs: number): void {
+    let ending = 0;
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      const since = this.#since[slot]!;
+      const isServed = serves(slot);
+      if (isServed && Number.isNaN(since)) {
+        this.#since[slot] = nowMs;
+        this.#epochs[slot] = this.#life.epoch;
+      }
+      const ends = !isServed && !Number.isNaN(since);
+      const goesOn = ends && ending > 0 && this.#isLike(slot, slot - 1);
+      if (ending > 0 && !goesOn) this.#tell(slot - ending, slot - 1, nowMs);
+      ending = goesOn ? ending + 1 : ends ? 1 : 0;
     }
-    for (let i = 0; i < WATCHED; i++) {
-      if (!life.slots.isActivePrimary(this.#slots[i]!)) this.#close(service, i);
-      else service.since[i] ??= { epoch: life.epoch, startedAtMs: nowMs };
-    }
-    service.seenAtMs = nowMs;
+    if (ending > 0) this.#tell(SLOT_COUNT - ending, SLOT_COUNT - 1, nowMs);
   }
 
-  #end(service: Service): void {
-    this.#services.delete(service.incarnation);
-    for (let i = 0; i < WATCHED; i++) this.#close(service, i);
+  #isLike(slot: number, other: number): boolean {
+    return this.#since[slot] === this.#since[other] && this.#epochs[slot] === this.#epochs[other];
   }
 
-  #close({ node, incarnation, since, seenAtMs: endedAtMs }: Service, i: number): void {
-    const open = since[i];
-    if (open === null || open === undefined) return;
-    since[i] = null;
-    const slot = this.#slots[i]!;
-    this.#history.addPrimary({ node, incarnation, ...open, slots: [slot, slot], endedAtMs });
+  #tell(first: number, last: number, endedAtMs: number): void {
+    const { node, incarnation } = this.#life.self;
+    const startedAtMs = this.#since[first]!;
+    const epoch = this.#epochs[first]!;
+    const slots = [first, last] as const;
+    this.#history.addPrimary({ node, incarnation, epoch, slots, startedAtMs, endedAtMs });
+    this.#since.fill(NOT, first, last + 1);
+  }
+}
+
+/** Calls `then` whenever one of these methods of the object has run. */
+function afterEach<T extends SlotTable | Lease>(
+  object: T,
+  names: readonly (keyof T)[],
+  then: () => void,
+): void {
+  for (const name of names) {
+    const method = object[name] as (...args: unknown[]) => unknown;
+    const watched = (...args: unknown[]): unknown => {
+      const result = method.apply(object, args);
+      then();
+      return result;
+    };
+    Object.defineProperty(object, name, { value: watched });
   }
 }
 

@@ -14,7 +14,8 @@ process.on('uncaughtException', (error) => crash(error));
 async function run(assignment: Assignment): Promise<void> {
   current = assignment;
   const startedAtMs = performance.now();
-  const outcome = await runSchedule(assignment.seed, assignment.faults);
+  const { seed, faults, workloads } = assignment;
+  const outcome = await runSchedule(seed, faults, workloads);
   const failed = failures(outcome).map(
     ({ checker, status, findings }) => `${checker} ${status}:\n${findings.join('\n')}`,
   );

@@ -23,15 +23,20 @@ export interface MixedCommandsOptions {
   readonly checkers: readonly CheckerName[];
   /** Keys in use at a time. */
   readonly keys: number;
+  /** What keys begin with, which decides their policy; `chaos` when missing. */
+  readonly root?: string;
+  /** A key is given up for a fresh one after so many; 400 when missing. */
+  readonly operationsPerKey?: number;
   readonly choices: readonly Choice[];
 }
 
-export function mixedCommands({ name, checkers, keys, choices }: MixedCommandsOptions): Workload {
+export function mixedCommands(options: MixedCommandsOptions): Workload {
+  const { name, checkers, keys, choices, root = 'chaos', operationsPerKey } = options;
   return {
     name,
     checkers,
     begin(run) {
-      const shared = new SharedKeys(`${run}:${name}`, keys);
+      const shared = new SharedKeys(`${root}:${run}:${name}`, keys, operationsPerKey);
       return ({ client, random, send }) => {
         let values = 0;
         const value = (): string => `${client}.${values++}`;

@@ -7,7 +7,7 @@ import type { Send } from '../recording.ts';
 import type { Step, Workload } from './workload.ts';
 
 const FOCUS_ODDS = 0.5;
-/** Steps of all clients together until another workload has its turn. */
+/** Steps of all clients together until another workload has its turn, unless a run says otherwise. */
 const FOCUS_STEPS = 400;
 
 export interface MixtureClient {
@@ -21,6 +21,7 @@ export interface MixtureClient {
 export function beginMixture(
   workloads: readonly Workload[],
   run: string,
+  focusSteps = FOCUS_STEPS,
 ): (client: MixtureClient) => Step {
   const begun = workloads.map((workload) => ({ name: workload.name, client: workload.begin(run) }));
   let count = 0;
@@ -29,7 +30,7 @@ export function beginMixture(
       workload.client({ client, random, send: sendFor(workload.name) }),
     );
     return async () => {
-      const focus = Math.floor(count++ / FOCUS_STEPS) % steps.length;
+      const focus = Math.floor(count++ / focusSteps) % steps.length;
       await steps[random.float() < FOCUS_ODDS ? focus : random.below(steps.length)]!();
     };
   };

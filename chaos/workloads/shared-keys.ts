@@ -22,10 +22,12 @@ interface Place {
 export class SharedKeys {
   readonly #prefix: string;
   readonly #places: readonly Place[];
+  readonly #operationsPerKey: number;
 
-  /** `prefix` must be the run's own. */
-  constructor(prefix: string, count: number) {
+  /** `prefix` must be the run's own; what it begins with decides the policy of the keys. */
+  constructor(prefix: string, count: number, operationsPerKey = OPERATIONS_PER_KEY) {
     this.#prefix = prefix;
+    this.#operationsPerKey = operationsPerKey;
     this.#places = Array.from({ length: count }, () => ({
       generation: 0,
       operations: 0,
@@ -42,7 +44,7 @@ export class SharedKeys {
   name(position: number, part = ''): string {
     const { generation } = this.#places[position]!;
     const tag = position % TAGGED_EVERY === TAGGED_EVERY - 1 ? '{tag}' : '';
-    return `chaos:${this.#prefix}:${tag}${position}.${generation}${part}`;
+    return `${this.#prefix}:${tag}${position}.${generation}${part}`;
   }
 
   /** To be told of every operation; `giveUp`: what the key held is of no more use. */
@@ -50,7 +52,7 @@ export class SharedKeys {
     const place = this.#places[position]!;
     place.operations++;
     if (outcome === 'unknown') place.unknown++;
-    if (giveUp || place.operations >= OPERATIONS_PER_KEY || place.unknown >= UNKNOWN_PER_KEY) {
+    if (giveUp || place.operations >= this.#operationsPerKey || place.unknown >= UNKNOWN_PER_KEY) {
       place.generation++;
       place.operations = 0;
       place.unknown = 0;

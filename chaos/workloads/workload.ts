@@ -6,6 +6,7 @@ export type CheckerName =
   | 'linearizable'
   | 'acknowledged-present'
   | 'known-refusals'
+  | 'expiry'
   | 'elements'
   | 'all-or-nothing'
   | 'sums';

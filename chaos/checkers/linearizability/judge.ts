@@ -23,16 +23,35 @@ export interface ObjectProblem extends Problem {
   readonly optional: readonly OptionalOperation[];
 }
 
+/** What is judged against which model. */
+interface Trial<State> {
+  readonly model: Model<State>;
+  /** The same model without states that lead nowhere. */
+  readonly growing?: Model<State> | undefined;
+  readonly keys: readonly string[];
+  readonly problem: ObjectProblem;
+}
+
 export function judge({ keys, operations }: Judged, configurationsMax: number): Judgement {
   const model = keyspaceModel(keys);
   const problem = problemOf(model, operations);
-  const growing = growingModel(keys, operations);
+  return judgeBy(
+    { model, growing: growingModel(keys, operations), keys, problem },
+    configurationsMax,
+  );
+}
+
+export function judgeBy<State>(
+  { model, growing, keys, problem }: Trial<State>,
+  configurationsMax: number,
+): Judgement {
   const result = decide(growing ?? model, problem, configurationsMax);
   switch (result.kind) {
     case 'linearizable':
       return { status: 'holds' };
     case 'undecided': {
-      const finding = `${shownKeys(keys)}: ${operations.length} operations, undecided after ${result.configurations} configurations`;
+      const count = problem.required.length + problem.optional.length;
+      const finding = `${shownKeys(keys)}: ${count} operations, undecided after ${result.configurations} configurations`;
       return { status: 'undecided', finding };
     }
     case 'impossible': {

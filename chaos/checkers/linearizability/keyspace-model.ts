@@ -3,11 +3,15 @@
  * on several keys joins them into one object, because it must be atomic on all of them.
  */
 import type { Operation, ReplyValue } from '../../history.ts';
+import { EVENT_COMMANDS } from './events.ts';
+import { EXPIRY_COMMANDS } from './expiry-model.ts';
 import type { Model, Step } from './model.ts';
 import { type CommandSpec, type Keyspace, STRING_COMMANDS } from './string-commands.ts';
 
 /** Every command whose effect and reply the checkers know. */
-const COMMANDS: ReadonlyMap<string, CommandSpec> = new Map(Object.entries(STRING_COMMANDS));
+const COMMANDS: ReadonlyMap<string, CommandSpec> = new Map(
+  Object.entries({ ...STRING_COMMANDS, ...EVENT_COMMANDS }),
+);
 
 /** Values in the order of the model's keys. */
 type State = readonly (string | null)[];
@@ -17,6 +21,7 @@ const SHOWN_CHARACTERS = 60;
 /** The keys of a command; throws when the checkers do not know it. */
 export function keysOf(command: readonly string[]): readonly string[] {
   const args = command.slice(1);
+  if (EXPIRY_COMMANDS.has(command[0]!)) return args.slice(0, 1);
   return specOf(command).keysOf?.(args) ?? args.slice(0, 1);
 }
 

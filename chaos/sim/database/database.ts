@@ -66,6 +66,8 @@ export class SimDatabase {
   refuse: (batch: Batch, self: NodeRef) => string | null = () => null;
   /** Complaints that were settled, oldest first. */
   readonly settlements: Settlement[] = [];
+  /** Views with the moments of their commits, oldest first; also those that a failover has lost. */
+  readonly committedViews: { readonly view: View; readonly atMs: number }[] = [];
   /** Batches committed, oldest first. */
   readonly committed: { self: NodeRef; batch: Batch }[] = [];
   /** Reads of rows by key take this much longer, milliseconds. */
@@ -100,6 +102,13 @@ export class SimDatabase {
   /** A row's value as SQL shows it; undefined when there is none. */
   valueOf(key: string, db = 0): string | undefined {
     return this.#tables.valueOf(key, db);
+  }
+
+  /** When the times of rows are over that have one, milliseconds since 1970; without tombstones. */
+  expiries(): number[] {
+    return [...this.#tables.rows.values()]
+      .filter(({ type, expiresAtMs }) => type !== RowType.Tombstone && expiresAtMs !== 0)
+      .map(({ expiresAtMs }) => expiresAtMs);
   }
 
   /** Puts a row there that no node knows of. */
@@ -287,6 +296,7 @@ export class SimDatabase {
       refuse: (batch, self) => this.refuse(batch, self),
       onCommitted: (self, batch) => this.committed.push({ self, batch }),
       onSettled: (settlement) => this.settlements.push(settlement),
+      onView: (view) => this.committedViews.push({ view, atMs: this.#network.time.monotonicMs() }),
     };
   }
 

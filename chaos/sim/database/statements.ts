@@ -10,6 +10,7 @@ import {
   type Row,
   type Settlement,
   StoreError,
+  type View,
   type ViewProposal,
 } from '../../../src/storage/postgres/store.ts';
 import { keyOf, rowId, type Tables } from './tables.ts';
@@ -25,6 +26,7 @@ export interface Server {
   refuse(batch: Batch, self: NodeRef): string | null;
   onCommitted(self: NodeRef, batch: Batch): void;
   onSettled(settlement: Settlement): void;
+  onView(view: View): void;
 }
 
 /** `commit_batch`. */
@@ -204,6 +206,7 @@ export function proposeView(server: Server, { view, removals }: ViewProposal): S
       }
       for (const key of gone) tables.leases.delete(key);
       tables.views.push(content);
+      server.onView(content);
     });
   };
 }

@@ -84,10 +84,15 @@ export class Tables implements Content {
     return this.views.at(-1)?.epoch ?? 0;
   }
 
+  /** The row of a key as `kv_store` shows it, also when its time is over; undefined when there is none. */
+  rowOf(key: string, db = 0): Row | undefined {
+    const row = this.rows.get(rowId({ slot: slotOf(key), db, key }));
+    return row === undefined || this.isGone(row) ? undefined : row;
+  }
+
   /** A row's value as `kv_store` shows it; undefined when there is none. */
   valueOf(key: string, db = 0): string | undefined {
-    const row = this.rows.get(rowId({ slot: slotOf(key), db, key }));
-    return row === undefined || this.isGone(row) ? undefined : (row.value ?? undefined);
+    return this.rowOf(key, db)?.value ?? undefined;
   }
 
   /** Rows above the floors, tombstones and expired ones included, in order. */
@@ -114,6 +119,12 @@ export class Tables implements Content {
       if (floor !== undefined && !isOlder(floor, row)) return false;
     }
     return true;
+  }
+
+  /** A tombstone stands in the key's place. */
+  isDeleted(key: string, db = 0): boolean {
+    const row = this.rows.get(rowId({ slot: slotOf(key), db, key }));
+    return row !== undefined && row.type === RowType.Tombstone && this.isAboveFloor(row);
   }
 
   isGone(row: Row): boolean {

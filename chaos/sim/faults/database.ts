@@ -1,4 +1,5 @@
 /** What happens to the modelled PostgreSQL and to the sessions with it. */
+import type { Content } from '../database/tables.ts';
 import type { Ground, SimFault } from '../ground.ts';
 import type { SeededRandom } from '../random.ts';
 
@@ -28,6 +29,38 @@ const crash = onServer('database-crash', async (ground, random) => {
   ground.say('the database is back');
   database.restart();
 });
+
+/** A standby takes over that has every commit, as a synchronous one has. */
+const failover = onServer('database-failover', async (ground, random) => {
+  const { database } = ground.sim;
+  ground.say('the database is lost');
+  const content = database.snapshot();
+  database.crash();
+  await takeOver(ground, random, content);
+});
+
+/** A standby takes over that lacks the newest commits: for the nodes, time has gone back. */
+const lossyFailover: SimFault = {
+  ...onServer('database-loses-commits', async (ground, random) => {
+    const { database } = ground.sim;
+    ground.say('the standby hears of nothing any more');
+    const content = database.snapshot();
+    await ground.sleep(random.chance(0.5) ? random.between(1, 100) : random.between(100, 3000));
+    ground.say('the database is lost');
+    database.crash();
+    ground.lostCommits.push({ content, atMs: ground.sim.time.monotonicMs() });
+    await takeOver(ground, random, content);
+  }),
+  breaks: ['elements', 'sums'],
+};
+
+async function takeOver(ground: Ground, random: SeededRandom, content: Content): Promise<void> {
+  const { database } = ground.sim;
+  await ground.sleep(random.chance(0.5) ? random.between(0, 300) : random.between(300, 5000));
+  ground.say('the standby takes over');
+  database.failOver(content);
+  await ground.sleep(random.between(0, 2000));
+}
 
 const hang = onServer('database-hang', async (ground, random) => {
   const { host } = ground.sim.database;
@@ -125,6 +158,8 @@ const lateAnswers: SimFault = {
 
 export const DATABASE_FAULTS: readonly SimFault[] = [
   crash,
+  failover,
+  lossyFailover,
   hang,
   slowDisk,
   refusals,

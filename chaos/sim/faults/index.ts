@@ -1,6 +1,7 @@
 import type { SimFault } from '../ground.ts';
 import { CLOCK_FAULTS } from './clocks.ts';
 import { DATABASE_FAULTS } from './database.ts';
+import { LEGACY_FAULTS } from './legacy.ts';
 import { NETWORK_FAULTS } from './network.ts';
 import { OPERATOR_FAULTS } from './operators.ts';
 import { PROCESS_FAULTS } from './processes.ts';
@@ -12,4 +13,5 @@ export const SIM_FAULTS: readonly SimFault[] = [
   ...DATABASE_FAULTS,
   ...CLOCK_FAULTS,
   ...OPERATOR_FAULTS,
+  ...LEGACY_FAULTS,
 ];

@@ -1,11 +1,17 @@
 /** What operators ask for while everything else happens: nodes that leave by plan, copies, weights. */
 import type { Cluster } from '../../../src/cluster/cluster.ts';
 import { ReplyError } from '../../../src/errors.ts';
+import { CLIENT_PORT } from '../cluster.ts';
 import type { Ground, SimFault } from '../ground.ts';
+import { Host } from '../machine.ts';
 import type { SeededRandom } from '../random.ts';
+import { RespClient } from '../resp-client.ts';
 
 /** Longer than a hand-over takes when nothing is in its way, milliseconds. */
 const LEAVE_MS_MAX = 6_000;
+
+/** Longer than a node takes to answer, milliseconds. */
+const FLUSH_MS_MAX = 9_000;
 
 /** How often whoever asks a node looks whether it still lives, milliseconds. */
 const LOOK_MS = 20;
@@ -81,4 +87,32 @@ const weight = changes('set-weight', (ground, random) => {
   return asked(ground, asking, (cluster) => cluster.grant({ kind: 'weight', node, tokens }));
 });
 
-export const OPERATOR_FAULTS: readonly SimFault[] = [plannedLeave, replicas, weight];
+/** FLUSHALL, or FLUSHDB of the database that everybody uses. */
+const flush: SimFault = {
+  name: 'flush',
+  // It empties one primary after the other.
+  breaks: ['elements', 'all-or-nothing', 'sums'],
+  async inject(ground, random) {
+    const { sim } = ground;
+    const node = random.pick(ground.nodes);
+    const command = [random.chance(0.5) ? 'FLUSHALL' : 'FLUSHDB'];
+    const at = { node, port: CLIENT_PORT, answerTimeoutMs: FLUSH_MS_MAX };
+    const startedAtMs = sim.time.monotonicMs();
+    ground.say(`${command[0]} on ${node}`);
+    let client: RespClient;
+    try {
+      const host = new Host('operator', sim.time);
+      client = await RespClient.connect({ network: sim.network, host, ...at });
+    } catch (error) {
+      return ground.say(`no connection to ${node}: ${String(error)}`);
+    }
+    const { outcome, reply } = await client.send(command);
+    client.close();
+    ground.say(`${command[0]} on ${node}: ${String(reply)}`);
+    // An error may come after some primaries were emptied, and others may follow.
+    const endedAtMs = outcome === 'ok' ? sim.time.monotonicMs() : Infinity;
+    ground.flushes.push({ startedAtMs, endedAtMs });
+  },
+};
+
+export const OPERATOR_FAULTS: readonly SimFault[] = [plannedLeave, replicas, weight, flush];

@@ -7,6 +7,7 @@ import { claimOf, judgeRun } from '../../../chaos/checkers/index.ts';
 import { knownRefusals } from '../../../chaos/checkers/known-refusals.ts';
 import { memoryEqualsTable } from '../../../chaos/checkers/memory-equals-table.ts';
 import { onePrimary } from '../../../chaos/checkers/one-primary.ts';
+import { sameEverywhere } from '../../../chaos/checkers/same-everywhere.ts';
 import { sums } from '../../../chaos/checkers/sums.ts';
 import type { EndState, History, Operation, PrimarySpan } from '../../../chaos/history.ts';
 import { WORKLOADS } from '../../../chaos/workloads/index.ts';
@@ -19,6 +20,8 @@ function withEnd(made: History, table: Pairs, answers: Pairs = table, memory: Pa
   const values = (pairs: Pairs): Map<string, string | null> => new Map(Object.entries(pairs));
   const end: EndState = {
     when: 'at the end',
+    startedAtMs: 100,
+    endedAtMs: 101,
     answers: new Map([['node-1', values(answers)]]),
     memory: new Map([['node-1', values(memory)]]),
     table: values(table),
@@ -78,7 +81,7 @@ describe('memory-equals-table', () => {
 
   test.each<[string, Pairs, Pairs]>([
     ['an entry in memory that differs', { a: '1' }, { a: '2' }],
-    ['an entry in memory without a row', { a: '1' }, { b: '2' }],
+    ['an entry in memory without a row', { a: '1', b: null }, { b: '2' }],
     ['a key known as absent that has a row', { a: '1' }, { a: null }],
   ])('is broken by %s', (_label, table, memory) => {
     expect(findings(memoryEqualsTable, withEnd(history(), table, table, memory))).toHaveLength(1);
@@ -90,6 +93,44 @@ describe('memory-equals-table', () => {
 
   test('is undecided when nobody looked', () => {
     expect(memoryEqualsTable.check(history()).status).toBe('undecided');
+  });
+});
+
+describe('same-everywhere', () => {
+  const end = (answers: Record<string, Pairs>, memory: Record<string, Pairs>): History => {
+    const made = history();
+    const values = (of: Record<string, Pairs>): EndState['answers'] =>
+      new Map(Object.entries(of).map(([node, pairs]) => [node, new Map(Object.entries(pairs))]));
+    const times = { startedAtMs: 100, endedAtMs: 101 };
+    const table = new Map([['row', 'x']]);
+    made.addEnd({
+      when: 'at the end',
+      ...times,
+      answers: values(answers),
+      memory: values(memory),
+      table,
+    });
+    return made;
+  };
+  const one = { k: 'v', gone: null, row: 'x' };
+
+  test('holds when all answers and all owners say the same', () => {
+    expect(findings(sameEverywhere, end({ a: one, b: one }, { a: { k: 'v' } }))).toEqual([]);
+  });
+
+  test.each<[string, Record<string, Pairs>, Record<string, Pairs>]>([
+    ['two answers', { a: one, b: { ...one, k: 'w' } }, {}],
+    ['a key that is there for one node only', { a: one, b: { ...one, gone: 'v' } }, {}],
+    ['an owner that holds another value', { a: one, b: one }, { b: { k: 'w' } }],
+    ['an owner that does not hold it', { a: one, b: one }, { b: { k: null } }],
+  ])('is broken by %s', (_label, answers, memory) => {
+    expect(findings(sameEverywhere, end(answers, memory))).toHaveLength(1);
+  });
+
+  test('leaves keys that have a row to the table, and says when there were no others', () => {
+    const different = end({ a: one, b: { ...one, row: 'y' } }, {});
+    expect(findings(sameEverywhere, different)).toEqual([]);
+    expect(sameEverywhere.check(end({ a: { row: 'x' } }, {})).status).toBe('not-judged');
   });
 });
 

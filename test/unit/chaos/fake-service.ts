@@ -141,6 +141,8 @@ export class FakeService {
         if (value !== null && this.#random.float() < FLAWED) table.set(key, null);
       }
     }
-    return { when: 'at the end', answers: new Map([['node-1', values]]), memory: new Map(), table };
+    const answers = new Map([['node-1', values]]);
+    const times = { startedAtMs: this.nowMs + 1, endedAtMs: this.nowMs + 2 };
+    return { when: 'at the end', ...times, answers, memory: new Map(), table };
   }
 }

@@ -19,14 +19,22 @@ function fill(history: History): History {
   history.add(op(1, 2, 'INCR c', 7));
   history.add(unknown(3, 4, 'SET k b'));
   history.add(refused(3, 4, 'SET k c'));
+  history.addClocks({ startedAtMs: 1, endedAtMs: 2, lowestMs: -3.5, highestMs: 4 });
   history.addFault({ name: 'kill-node', detail: 'node-1', startedAtMs: 1, endedAtMs: 2 });
   const slots = [0, 5460] as const;
   const node = { node: 'node-1', incarnation: 'f00', epoch: 3 };
   history.addPrimary({ ...node, slots, startedAtMs: 0, endedAtMs: 9.125 });
+  history.addEvent({ why: 'lost', values: new Map([['k', null]]), startedAtMs: 3, endedAtMs: 4 });
+  const back = new Map([['k', 'v']]);
+  history.addEvent({ why: 'perhaps', values: back, startedAtMs: 3, endedAtMs: Infinity });
+  const expiresAtMs = new Map([['k', 9.5]]);
+  history.addEvent({ why: 'back', values: back, expiresAtMs, startedAtMs: 3, endedAtMs: 4 });
   const many = new Map(Array.from({ length: 1200 }, (_, i) => [`k${i}`, i % 2 === 0 ? 'v' : null]));
   for (const when of ['after the faults', 'after a cold start']) {
     const answers = new Map([['node-1', many]]);
-    history.addEnd({ when, answers, memory: new Map([['node-1', new Map()]]), table: many });
+    const times = { startedAtMs: 10, endedAtMs: 12.5 };
+    const memory = new Map([['node-1', new Map()]]);
+    history.addEnd({ when, ...times, answers, memory, table: many });
   }
   history.addVerdict({ checker: 'stock', status: 'broken', judged: '3 keys', findings: ['k'] });
   return history;
@@ -81,6 +89,8 @@ test('part of a history has the operations of some workloads, and all of the res
   expect(part.operations).toHaveLength(1);
   expect(part.faults).toEqual(whole.faults);
   expect(part.ends).toEqual(whole.ends);
+  expect(part.events).toEqual(whole.events);
+  expect(part.clocks).toEqual(whole.clocks);
   expect(part.primaries).toEqual(whole.primaries);
   expect(part.verdicts).toEqual(whole.verdicts);
 });

@@ -31,7 +31,8 @@ describe('chaos/judge.ts', () => {
     history.add(op(3, 4, 'GET k', reply, more));
     const values = new Map([['k', 'a']]);
     const answers = new Map([['node-1', values]]);
-    history.addEnd({ when: 'at the end', answers, memory: new Map(), table: values });
+    const times = { startedAtMs: 10, endedAtMs: 11 };
+    history.addEnd({ when: 'at the end', ...times, answers, memory: new Map(), table: values });
     for (const verdict of verdicts) history.addVerdict(verdict);
     file.close();
     return path;

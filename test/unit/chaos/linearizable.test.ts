@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { judge } from '../../../chaos/checkers/linearizability/judge.ts';
 import { keyspaceModel } from '../../../chaos/checkers/linearizability/keyspace-model.ts';
 import { linearizable } from '../../../chaos/checkers/linearizable.ts';
-import type { Operation } from '../../../chaos/history.ts';
+import type { KeyEvent, Operation } from '../../../chaos/history.ts';
 import {
   type Drawn,
   drawn,
@@ -130,6 +130,8 @@ test('what was found at the end counts as reads after everything else', () => {
   const made = history(op(1, 2, 'SET k a', 'OK'));
   made.addEnd({
     when: 'after the faults',
+    startedAtMs: 10,
+    endedAtMs: 11,
     answers: new Map([['node-1', new Map([['k', 'a']])]]),
     memory: new Map(),
     table: new Map([['k', null]]),
@@ -137,6 +139,54 @@ test('what was found at the end counts as reads after everything else', () => {
   const { status, findings } = linearizable.check(made);
   expect(status).toBe('broken');
   expect(findings[0]).toContain('the table');
+});
+
+describe('what happened to a key without a client', () => {
+  const written = op(1, 2, 'SET k a', 'OK');
+  const lost = (startedAtMs: number, endedAtMs = Infinity): KeyEvent => ({
+    why: 'lost',
+    values: new Map([['k', null]]),
+    startedAtMs,
+    endedAtMs,
+  });
+  const judged = (event: KeyEvent, ...operations: Operation[]): string => {
+    const made = history(...operations);
+    made.addEvent(event);
+    return linearizable.check(made).status;
+  };
+
+  test('may be seen from then on, or never', () => {
+    expect(judged(lost(3), written, op(4, 5, 'GET k', null))).toBe('holds');
+    expect(judged(lost(3), written, op(4, 5, 'GET k', 'a'))).toBe('holds');
+  });
+
+  test.each<[string, KeyEvent, Operation[]]>([
+    ['that is seen before', lost(6), [op(4, 5, 'GET k', null)]],
+    [
+      'that is seen and then not any more',
+      lost(3),
+      [op(4, 5, 'GET k', null), op(6, 7, 'GET k', 'a')],
+    ],
+    ['of another value', lost(3), [op(4, 5, 'GET k', 'b')]],
+    ['that surely happened and is not seen', lost(3, 4), [op(5, 6, 'GET k', 'a')]],
+  ])('is no excuse for something %s', (_label, event, operations) => {
+    expect(judged(event, written, ...operations)).toBe('broken');
+  });
+
+  test('concerns its keys only, and several of them at one moment', () => {
+    const event = {
+      ...lost(3, 9),
+      values: new Map([
+        ['a', null],
+        ['b', '2'],
+        ['c', null],
+      ]),
+    };
+    const opened = op(1, 2, 'MSET a 1 b 1', 'OK');
+    expect(judged(event, opened, op(4, 5, 'MGET a b', [null, '2']))).toBe('holds');
+    expect(judged(event, opened, op(4, 5, 'MGET a b', ['1', '2']))).toBe('broken');
+    expect(judged(event, op(1, 2, 'SET d 1', 'OK'), op(10, 11, 'GET d', '1'))).toBe('holds');
+  });
 });
 
 const COMMANDS: [label: string, commands: string, keys: string[]][] = [

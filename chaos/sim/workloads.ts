@@ -1,0 +1,14 @@
+import { expiring } from '../workloads/expiring.ts';
+import { legacyKeys, legacyMoves } from '../workloads/legacy-keys.ts';
+import { memoryOnly } from '../workloads/memory-only.ts';
+import { WORKLOADS } from '../workloads/index.ts';
+import type { Workload } from '../workloads/workload.ts';
+
+/** A schedule draws from these: all that run on real processes too, and those for policies of the simulated nodes. */
+export const SIM_WORKLOADS: readonly Workload[] = [
+  ...WORKLOADS,
+  memoryOnly,
+  legacyKeys,
+  legacyMoves,
+  expiring,
+];
