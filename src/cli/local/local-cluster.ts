@@ -11,7 +11,8 @@ import { EXTENSION, PlainError, programArguments, version } from '../program.ts'
 import { httpProblem } from './http-probe.ts';
 import { writeNodeConfigFile } from './node-config-file.ts';
 import { RequestWatch, type UpRequest } from './requests.ts';
-import { type FlexiblePort, type NodePlan, planNodes, type UpPlan } from './plan.ts';
+import { nodeName, nodeNumber, rememberedNodes, rememberNodes } from './node-list.ts';
+import { type FlexiblePort, type NodePlan, nodeNumbers, planNodes, type UpPlan } from './plan.ts';
 import { freeBlock, isFree } from './ports.ts';
 import {
   clearLeftovers,
@@ -74,8 +75,9 @@ export class LocalCluster {
       typeof plan.store === 'string' ? undefined : await preparePostgresHome(plan.dir, this.#say);
     if (home !== undefined) await clearLeftovers(home.dataDir, this.#say);
 
-    const ports = await this.#settlePorts();
-    const nodes = planNodes(plan, ports.http);
+    const numbers = nodeNumbers(plan, this.#nodesLeft());
+    const ports = await this.#settlePorts(numbers);
+    const nodes = planNodes(plan, numbers, ports.http);
     const legacyUrl = this.#startLegacy(ports.legacy);
     let store = plan.store;
     if (typeof store !== 'string') {
@@ -93,9 +95,15 @@ export class LocalCluster {
     this.#surroundings = { store, configFile, httpPort: ports.http };
     const started = nodes.map((node) => this.#startNode(node));
     await Promise.all(started.map((node, i) => this.#untilReady(node, nodes[i])));
+    this.#remember();
     await this.#applyReplicas(nodes[0]);
     this.#requests = new RequestWatch(plan.dir, (request) => this.#onRequest(request));
     this.#describe(nodes, { store, legacyUrl });
+  }
+
+  /** Where the first of the nodes listens for clients. */
+  get firstPort(): number {
+    return this.#nodes[0]?.plan.port ?? this.#plan.port;
   }
 
   /** Stops everything in order; safe to call again. */
@@ -172,18 +180,41 @@ export class LocalCluster {
     rmSync(data, { recursive: true, force: true });
   }
 
+  /** The nodes that the cluster of this folder had, unless that is not to count. */
+  #nodesLeft(): readonly number[] | undefined {
+    const { dir, fresh, nodes } = this.#plan;
+    if (fresh || nodes !== undefined) return undefined;
+    const left = rememberedNodes(dir);
+    if (left !== undefined && String(left) !== String(nodeNumbers(this.#plan, undefined))) {
+      const names = left.map(nodeName).join(', ');
+      this.#say(`starting ${names}, as the cluster was left (--nodes N for the first N)`);
+    }
+    return left;
+  }
+
+  /** From now on the cluster has these nodes, also when it is started again. */
+  #remember(): void {
+    const numbers = this.#nodes.map(({ plan }) => nodeNumber(plan.name));
+    const known = numbers.filter((number) => number !== undefined);
+    if (known.length > 0) rememberNodes(this.#plan.dir, known);
+  }
+
   /** Finds every port that is taken, moves what may move, and names the rest all at once. */
-  async #settlePorts(): Promise<{ http: number; postgres: number; legacy: number }> {
-    const { port, linkPort, nodes, http, store, legacy } = this.#plan;
+  async #settlePorts(
+    nodes: readonly number[],
+  ): Promise<{ http: number; postgres: number; legacy: number }> {
+    const { port, linkPort, http, store, legacy } = this.#plan;
     const taken: string[] = [];
-    const check = async (from: number, count: number, flag: string): Promise<void> => {
-      for (let at = from; at < from + count; at++) {
+    /** `numbers`: 1 for the port itself, 2 for the one after it, ... */
+    const check = async (from: number, numbers: readonly number[], flag: string): Promise<void> => {
+      for (const number of numbers) {
+        const at = from + number - 1;
         if (!(await isFree(at))) taken.push(`port ${at} is taken; use another with --${flag}`);
       }
     };
-    const settle = async (wanted: FlexiblePort, count: number): Promise<number> => {
-      const found = wanted.movable ? await freeBlock(wanted.port, count) : undefined;
-      if (found === undefined) await check(wanted.port, count, wanted.flag);
+    const settle = async (wanted: FlexiblePort, numbers: readonly number[]): Promise<number> => {
+      const found = wanted.movable ? await freeBlock(wanted.port, Math.max(...numbers)) : undefined;
+      if (found === undefined) await check(wanted.port, numbers, wanted.flag);
       else if (found !== wanted.port) {
         this.#say(`port ${wanted.port} is taken, using ${found} (--${wanted.flag})`);
       }
@@ -193,8 +224,8 @@ export class LocalCluster {
     await check(linkPort, nodes, 'link-port');
     const settled = {
       http: await settle(http, nodes),
-      postgres: typeof store === 'string' ? 0 : await settle(store, 1),
-      legacy: typeof legacy === 'object' ? await settle(legacy, 1) : 0,
+      postgres: typeof store === 'string' ? 0 : await settle(store, [1]),
+      legacy: typeof legacy === 'object' ? await settle(legacy, [1]) : 0,
     };
     if (taken.length > 0) throw new PlainError(taken.join('\n  '));
     return settled;
@@ -274,18 +305,14 @@ export class LocalCluster {
   }
 
   async #add(): Promise<NodePlan> {
-    const numbers = this.#nodes.map(({ plan }) => Number(plan.name.slice('node-'.length)));
-    const at = Math.max(0, ...numbers);
-    const plan: NodePlan = {
-      name: `node-${at + 1}`,
-      port: this.#plan.port + at,
-      linkPort: this.#plan.linkPort + at,
-      httpPort: this.#surroundings.httpPort + at,
-    };
+    const last = Math.max(0, ...this.#nodes.map(({ plan }) => nodeNumber(plan.name) ?? 0));
+    const [plan] = planNodes(this.#plan, [last + 1], this.#surroundings.httpPort);
+    if (plan === undefined) throw new Error('one number is one node');
     for (const port of [plan.port, plan.linkPort, plan.httpPort])
       if (!(await isFree(port)))
         throw new PlainError(`port ${port} is taken, ${plan.name} needs it`);
     await this.#untilReady(this.#startNode(plan), plan);
+    this.#remember();
     this.#say(`${plan.name} was added: redis://127.0.0.1:${plan.port}`);
     return plan;
   }
@@ -296,6 +323,7 @@ export class LocalCluster {
     if (found === undefined) return undefined;
     await found.child.stop();
     this.#running.splice(this.#running.indexOf(found.child), 1);
+    this.#remember();
     this.#say(`${node} was removed`);
     return found.plan;
   }

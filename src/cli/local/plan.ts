@@ -2,16 +2,20 @@
 import { resolve } from 'node:path';
 import { findOption } from '../../config/options.ts';
 import { type FlagSpec, integerFlag, type ParsedFlags, parseFlags, UsageError } from '../flags.ts';
+import { PlainError } from '../program.ts';
+import { nodeName } from './node-list.ts';
 
 const PORT_DEFAULT = 7001;
 const HTTP_PORT_DEFAULT = 8081;
 const LINK_OFFSET = 10_000;
 const POSTGRES_PORT_DEFAULT = 55_432;
 const LEGACY_PORT_DEFAULT = 8001;
+const NODES_DEFAULT = 3;
 const NODES_MAX = 64;
+const PORT_END = 65_536;
 
 export const UP_FLAGS: readonly FlagSpec[] = [
-  { name: 'nodes', value: 'N', help: 'number of nodes (3)' },
+  { name: 'nodes', value: 'N', help: 'number of nodes (as the cluster was left; 3 at first)' },
   { name: 'port', value: 'PORT', help: 'Redis protocol of node 1; the others follow (7001)' },
   { name: 'link-port', value: 'PORT', help: 'link of node 1; the others follow (port + 10000)' },
   { name: 'http-port', value: 'PORT', help: 'HTTP of node 1; the others follow (8081)' },
@@ -48,7 +52,8 @@ export interface UpPlan {
   readonly replicas: number;
   /** It was asked for: a cluster that has another number is changed. */
   readonly replicasGiven: boolean;
-  readonly nodes: number;
+  /** Undefined: as many as there were, or three. */
+  readonly nodes: number | undefined;
   readonly port: number;
   readonly linkPort: number;
   readonly http: FlexiblePort;
@@ -68,9 +73,10 @@ export function planUp(
 ): UpPlan {
   const flags = parseFlags(argv, UP_FLAGS);
   checkExtras(flags);
-  const nodes = integerFlag(flags, 'nodes', { min: 1, max: NODES_MAX, fallback: 3 });
+  const range = { min: 1, max: NODES_MAX, fallback: NODES_DEFAULT };
+  const nodes = integerFlag(flags, 'nodes', range);
   const portOf = (name: string, fallback: number, count = 1): number =>
-    integerFlag(flags, name, { min: 1, max: 65_536 - count, fallback });
+    integerFlag(flags, name, { min: 1, max: PORT_END - count, fallback });
   const port = portOf('port', PORT_DEFAULT, nodes);
   // A cluster with ports of its own is a second one beside the first: what it was not told moves.
   const second = port !== PORT_DEFAULT;
@@ -80,7 +86,7 @@ export function planUp(
     flag,
   });
   const linkPort = portOf('link-port', port + LINK_OFFSET, nodes);
-  if (linkPort + nodes > 65_536) {
+  if (linkPort + nodes > PORT_END) {
     throw new UsageError(`--port ${port} leaves no room for the links: give --link-port too`);
   }
   const store = flags.values.get('store') ?? env.RINGFENCE_STORE ?? '';
@@ -91,7 +97,7 @@ export function planUp(
     restart: !flags.values.has('no-restart'),
     replicas: integerFlag(flags, 'replicas', { min: 1, max: 16, fallback: 3 }),
     replicasGiven: flags.values.has('replicas'),
-    nodes,
+    nodes: flags.values.has('nodes') ? nodes : undefined,
     port,
     linkPort,
     http: flexible('http-port', HTTP_PORT_DEFAULT, nodes),
@@ -122,11 +128,35 @@ function legacyPlan(given: string | undefined, sample: FlexiblePort): UpPlan['le
   return given;
 }
 
-export function planNodes(plan: UpPlan, httpPort: number): NodePlan[] {
-  return Array.from({ length: plan.nodes }, (_, i) => ({
-    name: `node-${i + 1}`,
-    port: plan.port + i,
-    linkPort: plan.linkPort + i,
-    httpPort: httpPort + i,
-  }));
+/**
+ * Numbers of the nodes to be started: those that were asked for, else those that there were (`left`), else
+ * the first three.
+ */
+export function nodeNumbers(
+  plan: Pick<UpPlan, 'nodes'>,
+  left: readonly number[] | undefined,
+): readonly number[] {
+  if (plan.nodes === undefined && left !== undefined) return left;
+  return Array.from({ length: plan.nodes ?? NODES_DEFAULT }, (_, i) => i + 1);
+}
+
+/** Throws a PlainError when there is no port for the last of them. */
+export function planNodes(
+  plan: Pick<UpPlan, 'port' | 'linkPort'>,
+  numbers: readonly number[],
+  httpPort: number,
+): NodePlan[] {
+  return numbers.map((number) => {
+    const at = number - 1;
+    const node = {
+      name: nodeName(number),
+      port: plan.port + at,
+      linkPort: plan.linkPort + at,
+      httpPort: httpPort + at,
+    };
+    if (Math.max(node.port, node.linkPort, node.httpPort) < PORT_END) return node;
+    throw new PlainError(
+      `there is no port left for ${node.name}: begin with lower ones, or say --nodes`,
+    );
+  });
 }

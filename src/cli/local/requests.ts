@@ -2,10 +2,11 @@
  * How another command asks a running `ringfence up` for something: a file in its folder, and the answer
  * in another one. Whoever may write the folder may ask; no port is opened for it.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, PlainError } from '../program.ts';
+import { readWhole, writeWhole } from './json-file.ts';
 import type { NodePlan } from './plan.ts';
 import { liveProcess } from './process-files.ts';
 
@@ -84,22 +85,5 @@ export class RequestWatch {
     } finally {
       this.#busy = false;
     }
-  }
-}
-
-/** A reader sees all of it or nothing. */
-function writeWhole(file: string, content: object): void {
-  writeFileSync(`${file}.new`, JSON.stringify(content));
-  renameSync(`${file}.new`, file);
-}
-
-function readWhole(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    // Not written by this program: nobody waits for an answer to it.
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
   }
 }

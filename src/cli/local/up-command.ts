@@ -14,7 +14,7 @@ export const upCommand: CliCommand = {
     [
       'Usage: ringfence up [flags]',
       '',
-      'Runs a cluster on this machine until Ctrl+C. The data is kept for the next time.',
+      'Runs a cluster on this machine until Ctrl+C. Data and nodes are kept for the next time.',
       '',
       flagHelp(UP_FLAGS),
       '',
@@ -40,7 +40,9 @@ export async function runUp(
     const first = await Promise.race([started, stopRequested]);
     if (first === 'started') {
       const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(1);
-      say(`ready in ${seconds} s: try redis-cli -p ${plan.port} SET a 1; Ctrl+C stops all of it`);
+      say(
+        `ready in ${seconds} s: try redis-cli -p ${cluster.firstPort} SET a 1; Ctrl+C stops all of it`,
+      );
       await stopRequested;
     } else {
       started.catch(() => undefined);

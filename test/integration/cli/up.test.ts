@@ -54,7 +54,12 @@ afterEach(async () => {
 });
 
 function startUp(...flags: string[]): Up {
-  const up = new Up(DRIVER, ['--dir', dir, ...portFlags, '--nodes', '2', ...flags], dir);
+  return startAgain('--nodes', '2', ...flags);
+}
+
+/** Without a number of nodes, unless one is among the flags. */
+function startAgain(...flags: string[]): Up {
+  const up = new Up(DRIVER, ['--dir', dir, ...portFlags, ...flags], dir);
   running.push(up);
   return up;
 }
@@ -175,9 +180,10 @@ test('a second one in the same folder is refused, and the first goes on', async 
   expect(allPids().filter(isGone)).toEqual([]);
 });
 
-test('a running up starts one more node, and stops one, when it is asked through its folder', async () => {
-  const up = startUp();
+test('a running up starts and stops nodes when it is asked through its folder, and remembers which', async () => {
+  const up = startUp('--nodes', '1', '--legacy', 'none');
   await up.printed(/^ready/m);
+  expect(await askUp(dir, { kind: 'add' })).toMatchObject({ name: 'node-2' });
   // The ports behind those of two nodes are in use here.
   await expect(askUp(dir, { kind: 'add' })).rejects.toThrow(/port \d+ is taken, node-3 needs it/);
   const port = Number(portFlags[1]) + 1;
@@ -192,6 +198,23 @@ test('a running up starts one more node, and stops one, when it is asked through
   expect(isGone(pidOf('node-2'))).toBe(false);
   writeFileSync(join(dir, 'up.request.json'), 'nonsense');
   expect(await askUp(dir, { kind: 'remove', node: 'node-2', port })).toMatchObject({ port });
+  expect(existsSync(join(dir, 'node-2.pid'))).toBe(false);
+  expect(await askUp(dir, { kind: 'add' })).toMatchObject({ name: 'node-2', port });
+  expect(await askUp(dir, { kind: 'remove', node: 'node-1', port: port - 1 })).toMatchObject({
+    name: 'node-1',
+  });
   expect(await up.stop('SIGTERM')).toBe(0);
   await expect(askUp(dir, { kind: 'add' })).rejects.toThrow(/no local cluster runs/);
+
+  const again = startAgain('--legacy', 'none');
+  await again.printed(/^ready/m);
+  expect(again.output).toContain('starting node-2, as the cluster was left');
+  expect(again.output).toContain(`redis-cli -p ${port} SET`);
+  expect(existsSync(join(dir, 'node-1.pid'))).toBe(false);
+  expect(isGone(pidOf('node-2'))).toBe(false);
+  expect(await again.stop('SIGTERM')).toBe(0);
+
+  const asked = startAgain('--legacy', 'none', '--nodes', '1');
+  await asked.printed(/^ready/m);
+  expect(existsSync(join(dir, 'node-2.pid'))).toBe(false);
 });

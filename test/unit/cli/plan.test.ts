@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { UsageError } from '../../../src/cli/flags.ts';
-import { planNodes, planUp } from '../../../src/cli/local/plan.ts';
+import { nodeNumbers, planNodes, planUp } from '../../../src/cli/local/plan.ts';
 
 const plan = (...argv: string[]) => planUp(argv, {}, '/work dir');
 
@@ -10,7 +10,8 @@ describe('ringfence up', () => {
     expect(found.dir).toBe('/work dir/.ringfence');
     expect(found.store).toEqual({ port: 55_432, movable: false, flag: 'postgres-port' });
     expect(found.legacy).toEqual({ port: 8001, movable: false, flag: 'legacy-port' });
-    expect(planNodes(found, found.http.port)).toEqual([
+    const numbers = nodeNumbers(found, undefined);
+    expect(planNodes(found, numbers, found.http.port)).toEqual([
       { name: 'node-1', port: 7001, linkPort: 17_001, httpPort: 8081 },
       { name: 'node-2', port: 7002, linkPort: 17_002, httpPort: 8082 },
       { name: 'node-3', port: 7003, linkPort: 17_003, httpPort: 8083 },
@@ -23,6 +24,19 @@ describe('ringfence up', () => {
     expect(found.http).toEqual({ port: 9000, movable: false, flag: 'http-port' });
     expect(found.store).toMatchObject({ movable: true });
     expect(found.legacy).toMatchObject({ movable: true });
+  });
+
+  test('has the nodes that there were, each on its own ports, unless a number is asked for', () => {
+    expect(planNodes(plan(), nodeNumbers(plan(), [1, 4]), 8081)).toEqual([
+      { name: 'node-1', port: 7001, linkPort: 17_001, httpPort: 8081 },
+      { name: 'node-4', port: 7004, linkPort: 17_004, httpPort: 8084 },
+    ]);
+    expect(nodeNumbers(plan('--nodes', '2'), [1, 4])).toEqual([1, 2]);
+  });
+
+  test('says so when there is no port left for a node', () => {
+    const found = plan('--port', '7101', '--link-port', '65000');
+    expect(() => planNodes(found, [1, 600], 8081)).toThrow('no port left for node-600');
   });
 
   test('hands options of the nodes on', () => {
