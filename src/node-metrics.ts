@@ -67,6 +67,7 @@ function lifeFacts(life: ClusterNode, { leaseMs }: Config): LifeFacts {
     memory: {
       usedBytes: keyspace.usedBytes,
       entries: keyspace.entryCount,
+      dirty: keyspace.dirtyCount,
       databases: databasesOf(life),
       hits: keyspace.hits,
       misses: keyspace.misses,

@@ -45,6 +45,12 @@ const MEMORY: readonly M[] = [
     'Keys in memory, absences that are remembered included.',
     ({ memory }) => memory.entries,
   ),
+  ofLife(
+    'gauge',
+    'ringfence_dirty_entries',
+    'Those whose last change is not known to be committed, or to be on all owners.',
+    ({ memory }) => memory.dirty,
+  ),
   labelled(
     'counter',
     'ringfence_lookups_total',

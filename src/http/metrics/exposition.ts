@@ -5,7 +5,7 @@
  *     # TYPE ringfence_keys gauge
  *     ringfence_keys{db="0"} 12
  *
- * Source: "Exposition formats" in the Prometheus documentation. ADR 0014 says why this is not a library.
+ * Source: "Exposition formats" in the Prometheus documentation. ADR 0015 says why this is not a library.
  */
 import type { Metric, Sample } from './metric.ts';
 

@@ -79,6 +79,8 @@ export interface MemoryFacts {
   readonly usedBytes: number;
   /** Absences that are remembered included. */
   readonly entries: number;
+  /** Those whose last change is not known to be committed, or to be on all owners. */
+  readonly dirty: number;
   readonly databases: readonly {
     readonly db: number;
     readonly keys: number;

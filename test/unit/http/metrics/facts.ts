@@ -92,6 +92,7 @@ export const FACTS: MetricFacts = {
     memory: {
       usedBytes: 801,
       entries: 802,
+      dirty: 810,
       databases: [
         { db: 0, keys: 803, expires: 804 },
         { db: 9, keys: 805, expires: 0 },

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Metric, metricProblems, single } from '../../../../src/http/metrics/metric.ts';
 import { METRIC_GROUPS, metricsText } from '../../../../src/http/metrics/registry.ts';
 import { parseExposition, valueOf } from '../../../support/exposition.ts';
+import { read } from '../../docs/markdown.ts';
 import { FACTS } from './facts.ts';
 
 const METRICS = METRIC_GROUPS.flatMap(({ metrics }) => metrics);
@@ -18,6 +19,14 @@ describe('the table', () => {
       'process_cpu_seconds_total',
       'process_resident_memory_bytes',
     ]);
+  });
+
+  test('has every metric that docs/operations.md tells to look at', () => {
+    const [, section = ''] = /\n## Metrics\n(.*?)\n## /s.exec(read('docs/operations.md')) ?? [];
+    const named = new Set(section.match(/\bringfence_\w+/g));
+    const known = new Set(METRICS.map(({ name }) => name));
+    expect(named.size).toBeGreaterThan(5);
+    expect([...named].filter((name) => !known.has(name))).toEqual([]);
   });
 
   const metric = (changes: Partial<Metric<null>>): Metric<null> => ({
@@ -74,6 +83,7 @@ describe('the answer of a node', () => {
     ['ringfence_error_replies_total', '{code="WRONGTYPE"}', 311],
     ['ringfence_memory_used_bytes', '', 801],
     ['ringfence_keys', '{db="9"}', 805],
+    ['ringfence_dirty_entries', '', 810],
     ['ringfence_lookups_total', '{result="miss"}', 807],
     ['ringfence_legacy_answers_total', '{prefix="ü:",result="absent"}', 503],
     ['ringfence_legacy_breaker_open', '{prefix="ü:"}', 1],
