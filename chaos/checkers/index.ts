@@ -10,6 +10,7 @@ import { knownRefusals } from './known-refusals.ts';
 import { linearizable } from './linearizable.ts';
 import { memoryEqualsTable } from './memory-equals-table.ts';
 import { onePrimary } from './one-primary.ts';
+import { programOrder } from './program-order.ts';
 import { sameEverywhere } from './same-everywhere.ts';
 import { sums } from './sums.ts';
 
@@ -19,6 +20,7 @@ export const WORKLOAD_CHECKERS: Readonly<Record<CheckerName, Checker>> = {
   'acknowledged-present': acknowledgedPresent,
   'known-refusals': knownRefusals,
   expiry,
+  'program-order': programOrder,
   elements,
   'all-or-nothing': allOrNothing,
   sums,

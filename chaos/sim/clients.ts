@@ -3,11 +3,12 @@
  * nodes, with several commands under way on each.
  */
 import type { History } from '../history.ts';
-import { type Answer, recorded, type Send } from '../recording.ts';
+import { recorded, type Send } from '../recording.ts';
 import { beginMixture } from '../workloads/mixture.ts';
 import type { Workload } from '../workloads/workload.ts';
 import { CLIENT_PORT, type Sim } from './cluster.ts';
 import { Host } from './machine.ts';
+import type { Answered } from './pace.ts';
 import { SeededRandom } from './random.ts';
 import { RespClient } from './resp-client.ts';
 
@@ -24,7 +25,7 @@ export interface ClientsOptions {
   /** Longest pause between two commands, milliseconds. */
   readonly pauseMsMax: number;
   readonly answerTimeoutMs: number;
-  readonly onAnswer: (sent: { node: string; tookMs: number; answer: Answer }) => void;
+  readonly onAnswer: (answered: Answered) => void;
 }
 
 /** A schedule has a few hundred steps: each workload has its turn in the middle of some fault. */
@@ -104,7 +105,8 @@ class Line {
     this.#clients.underWay++;
     const answer = await connection.send(command);
     this.#clients.underWay--;
-    onAnswer({ node: answer.node, tookMs: sim.time.monotonicMs() - sentMs, answer });
+    const tookMs = sim.time.monotonicMs() - sentMs;
+    onAnswer({ node: answer.node, command, tookMs, reply: answer.reply });
     if (connection.closed) await this.#lose(connecting);
     else if (answer.outcome !== 'ok') await sim.sleep(TROUBLE_PAUSE_MS);
     return answer;

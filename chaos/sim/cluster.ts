@@ -9,7 +9,7 @@
  */
 import type { Cluster } from '../../src/cluster/cluster.ts';
 import { slotOf } from '../../src/cluster/slot.ts';
-import { isMoving } from '../../src/cluster/view.ts';
+import { type Group, isMoving } from '../../src/cluster/view.ts';
 import { createPrepare } from '../../src/commands/prepare.ts';
 import { createLiveConfig } from '../../src/config/live.ts';
 import { type Config, loadConfig } from '../../src/config/load.ts';
@@ -265,11 +265,16 @@ export class Sim {
 
   /** Names of a key's owners, primary first, as the node that is furthest knows them. */
   ownersOf(key: string): string[] {
+    return this.groupOf(slotOf(key)).owners.map(({ node }) => node);
+  }
+
+  /** Who has a slot, as the node that is furthest knows it. */
+  groupOf(slot: number): Group {
     const alive = [...this.nodes.values()].filter(
       ({ host, cluster }) => !host.dead && cluster.life !== null,
     );
     const newest = alive.reduce((a, b) => (b.cluster.epoch > a.cluster.epoch ? b : a));
-    return newest.life.slots.group(slotOf(key)).owners.map(({ node }) => node);
+    return newest.life.slots.group(slot);
   }
 
   /** A key `${prefix}${i}` whose primary is the node. */

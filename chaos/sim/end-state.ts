@@ -29,6 +29,17 @@ export async function readEverything(sim: Sim, { when, keys, nodes }: Reading): 
   return { when, startedAtMs, endedAtMs: sim.time.monotonicMs(), answers, memory, table };
 }
 
+/** Keys that some owner still holds as not yet known to be committed: when nothing is under way, none is. */
+export function dirtyKeys(sim: Sim, { keys, nodes }: Omit<Reading, 'when'>): string[] {
+  return nodes.flatMap((name) => {
+    const { slots, keyspace } = sim.node(name).life;
+    return keys
+      .filter((key) => slots.isOwner(slotOf(key)))
+      .filter((key) => (keyspace.find(slotOf(key), 0, key)?.dirty ?? 0) !== 0)
+      .map((key) => `${key} is dirty on ${name}`);
+  });
+}
+
 async function answersOf(sim: Sim, node: string, keys: readonly string[]): Promise<Values> {
   const { network, time } = sim;
   const host = new Host(READER, time);

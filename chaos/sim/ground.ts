@@ -2,6 +2,7 @@
 import type { CheckerName } from '../workloads/workload.ts';
 import type { Sim } from './cluster.ts';
 import type { Content } from './database/tables.ts';
+import type { SessionRole } from './database/database.ts';
 import type { SeededRandom } from './random.ts';
 
 /** Something that breaks, and is mended again, while the clients go on. */
@@ -11,6 +12,10 @@ export interface SimFault {
   readonly workloads?: readonly string[];
   /** Checkers that ask for more than holds under it: no workload that they judge is at work. */
   readonly breaks?: readonly CheckerName[];
+  /** No request fails for it: what is promised of joins and other changes. */
+  readonly harmless?: true;
+  /** Nothing is in trouble but the nodes that it endangers. */
+  readonly confined?: true;
   /** Breaks and mends. Resolves when all that it ended was started again (not necessarily ready yet). */
   inject(ground: Ground, random: SeededRandom): Promise<void>;
 }
@@ -19,6 +24,8 @@ export interface GroundOptions {
   readonly sim: Sim;
   readonly nodes: readonly string[];
   readonly clients: readonly string[];
+  /** Those that trouble with one session of a node may befall. */
+  readonly sessions: readonly SessionRole[];
   readonly say: (line: string) => void;
 }
 
@@ -28,12 +35,19 @@ export const DATABASE = 'database';
 export class Ground {
   readonly sim: Sim;
   readonly clients: readonly string[];
+  readonly sessions: readonly SessionRole[];
   readonly say: (line: string) => void;
   readonly #nodes: string[];
   readonly #taken = new Set<string>();
   /** Nodes whose process or machine does not run as it should, with the number of reasons. */
   readonly #disturbed = new Map<string, number>();
   readonly #disturbedUntilMs = new Map<string, number>();
+  /** Removals that faults account for: of any of these nodes, so many in all. */
+  readonly #dangers: { readonly nodes: ReadonlySet<string>; lives: number }[] = [];
+  /** Nodes that may have been in trouble at some time. */
+  readonly endangered = new Set<string>();
+  /** Cuts between machines that are not healed. */
+  cuts = 0;
   /** The database is down or unreachable for all: one such fault at a time. */
   databaseTaken = false;
   /** When the database was lost with its newest commits, and what is left. */
@@ -42,10 +56,11 @@ export class Ground {
   /** When somebody flushed; without an end: whether and when all of it was done is not known. */
   readonly flushes: { readonly startedAtMs: number; readonly endedAtMs: number }[] = [];
 
-  constructor({ sim, nodes, clients, say }: GroundOptions) {
+  constructor({ sim, nodes, clients, sessions, say }: GroundOptions) {
     this.sim = sim;
     this.#nodes = [...nodes];
     this.clients = clients;
+    this.sessions = sessions;
     this.say = say;
   }
 
@@ -81,6 +96,21 @@ export class Ground {
   isCalmSince(name: string, sinceMs: number): boolean {
     if ((this.#disturbed.get(name) ?? 0) > 0) return false;
     return (this.#disturbedUntilMs.get(name) ?? Number.NEGATIVE_INFINITY) < sinceMs;
+  }
+
+  /** These nodes may be removed from the cluster for what happens now, `lives` times in all. */
+  endanger(nodes: readonly string[], lives = 1): void {
+    for (const name of nodes) this.endangered.add(name);
+    this.#dangers.push({ nodes: new Set(nodes), lives });
+    // The scarce ones are used first.
+    this.#dangers.sort((a, b) => a.lives - b.lives);
+  }
+
+  /** A life of the node was removed. False: nothing has happened for which it may be. */
+  accountsFor(node: string): boolean {
+    const danger = this.#dangers.find(({ nodes, lives }) => lives > 0 && nodes.has(node));
+    if (danger !== undefined) danger.lives--;
+    return danger !== undefined;
   }
 
   /** A node that was not there before. */

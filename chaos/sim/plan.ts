@@ -2,6 +2,7 @@
 import { memoryOnly } from '../workloads/memory-only.ts';
 import type { Workload } from '../workloads/workload.ts';
 import type { SimOptions } from './cluster.ts';
+import type { SessionRole } from './database/database.ts';
 import { SIM_FAULTS } from './faults/index.ts';
 import type { SimFault } from './ground.ts';
 import type { ClockFaults } from './machine.ts';
@@ -9,9 +10,7 @@ import { SeededRandom } from './random.ts';
 import { SIM_WORKLOADS } from './workloads.ts';
 
 /** Goes up with every change that makes a seed mean something else. */
-export const GENERATOR = 3;
-
-type Names = readonly string[];
+export const GENERATOR = 4;
 
 export interface PlannedFault {
   readonly fault: SimFault;
@@ -20,19 +19,31 @@ export interface PlannedFault {
   readonly random: SeededRandom;
 }
 
-export interface Plan {
-  readonly seed: number;
-  readonly nodes: readonly string[];
-  readonly clocks: ReadonlyMap<string, ClockFaults>;
-  readonly options: SimOptions;
-  readonly workloads: readonly Workload[];
+/**
+ * What the schedules of a search are about: all else is drawn as ever. Part of what a seed means, and plain
+ * data, so that it can be sent to another process.
+ */
+export interface Focus {
+  /** Names of the faults that may come; none: nothing breaks. */
+  readonly faults?: readonly string[];
+  /** Names of the workloads, all of them. */
+  readonly workloads?: readonly string[];
+  /** The sessions with the database that trouble with a session befalls. */
+  readonly sessions?: readonly SessionRole[];
+  readonly nodes?: number;
+  readonly options?: Partial<SimOptions>;
+  readonly pace?: Partial<Pace>;
+}
+
+/** How much happens, and how fast everything is. */
+export interface Pace {
   readonly clients: number;
   readonly connections: number;
   readonly depth: number;
   readonly pauseMsMax: number;
   /** How long the clients work while faults come and go, milliseconds. */
   readonly workMs: number;
-  readonly faults: readonly PlannedFault[];
+  readonly faults: number;
   /** Longest time that a message takes on top of a hop, milliseconds; squared, so that most take less. */
   readonly jitterMs: number;
   /** Longest time of a statement's work, and of a commit, milliseconds. */
@@ -40,6 +51,17 @@ export interface Plan {
   /** How often what arrives at one moment is one turn of the event loop. */
   readonly sharesTurn: number;
   readonly twoParts: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly nodes: readonly string[];
+  readonly clocks: ReadonlyMap<string, ClockFaults>;
+  readonly options: SimOptions;
+  readonly pace: Pace;
+  readonly workloads: readonly Workload[];
+  readonly faults: readonly PlannedFault[];
+  readonly sessions: readonly SessionRole[];
   /** For everything that happens while it runs. */
   readonly random: SeededRandom;
 }
@@ -48,55 +70,53 @@ export interface Plan {
 const RATE_MAX = 0.01;
 const FAULTS_MAX = 6;
 const WORKLOADS_MAX = 4;
+const SESSIONS: readonly SessionRole[] = ['lane', 'lease', 'control', 'loads'];
 
-/** `onlyFaults`, `onlyWorkloads`: names of those that may come; empty: all of them. */
-export function planOf(seed: number, onlyFaults: Names = [], onlyWorkloads: Names = []): Plan {
+/** The schedule of a seed. Throws when the focus names a fault or a workload that is not there. */
+export function planOf(seed: number, focus: Focus = {}): Plan {
   const random = new SeededRandom(seed);
-  const size = 3 + Math.floor(random.float() ** 2 * 5);
+  const size = focus.nodes ?? 3 + Math.floor(random.float() ** 2 * 5);
   const nodes = Array.from({ length: size }, (_, i) => `node-${i + 1}`);
-  const workMs = random.between(2000, 7000);
-  const faults = drawFaults(random, workMs, onlyFaults);
-  const options = { seed: random.below(2 ** 32), ...drawOptions(random, nodes) };
+  const pace = { ...drawPace(random), ...focus.pace };
+  const options = { seed: random.below(2 ** 32), ...drawOptions(random, nodes), ...focus.options };
+  const faults = drawFaults(random, pace, focus.faults);
   return {
     seed,
     nodes,
     clocks: new Map(nodes.map((name) => [name, drawClocks(random)])),
     options,
-    workloads: drawWorkloads(random, { options, faults, only: onlyWorkloads }),
-    clients: 2 + random.below(3),
-    connections: 1 + random.below(2),
-    depth: 1 + random.below(3),
-    pauseMsMax: random.pick([30, 80, 200]),
-    workMs,
+    pace,
+    workloads: drawWorkloads(random, { options, faults }, focus.workloads),
     faults,
-    jitterMs: random.pick([0.5, 3, 15]),
-    databaseMs: random.pick([0.5, 4, 15]),
-    sharesTurn: random.pick([0, 0.5, 1]),
-    twoParts: random.pick([0, 0.2]),
+    sessions: focus.sessions ?? SESSIONS,
     random,
   };
 }
 
-function drawFaults(random: SeededRandom, workMs: number, only: Names): PlannedFault[] {
-  const count = 1 + random.below(FAULTS_MAX);
-  // Faults of few kinds meet each other more often than all kinds do.
-  const allowed = SIM_FAULTS.filter(({ name }) => only.length === 0 || only.includes(name));
-  const kinds = random.shuffled(allowed).slice(0, 1 + random.below(4));
-  return Array.from({ length: count }, () => ({
-    fault: random.pick(kinds),
-    atMs: random.between(0, workMs * 0.8),
-    random: new SeededRandom(random.below(2 ** 32)),
-  }));
+function drawPace(random: SeededRandom): Pace {
+  return {
+    clients: 2 + random.below(3),
+    connections: 1 + random.below(2),
+    depth: 1 + random.below(3),
+    pauseMsMax: random.pick([30, 80, 200]),
+    workMs: random.between(2000, 7000),
+    faults: 1 + random.below(FAULTS_MAX),
+    jitterMs: random.pick([0.5, 3, 15]),
+    databaseMs: random.pick([0.5, 4, 15]),
+    sharesTurn: random.pick([0, 0.5, 1]),
+    twoParts: random.pick([0, 0.2]),
+  };
 }
 
 /** A few at a time, so that operations on one key meet each other; with one for each fault that needs it. */
 function drawWorkloads(
   random: SeededRandom,
-  { options, faults, only }: { options: SimOptions; faults: readonly PlannedFault[]; only: Names },
+  { options, faults }: { options: SimOptions; faults: readonly PlannedFault[] },
+  only?: readonly string[],
 ): readonly Workload[] {
-  const allowed = SIM_WORKLOADS.filter(({ name }) => only.length === 0 || only.includes(name));
+  if (only !== undefined) return only.map((name) => named(SIM_WORKLOADS, name));
   // Full memory may evict a key that no database has at any moment, so nothing could be said of it.
-  const remembered = allowed.filter(
+  const remembered = SIM_WORKLOADS.filter(
     (workload) => options.maxmemory === undefined || workload !== memoryOnly,
   );
   const broken = new Set(faults.flatMap(({ fault }) => fault.breaks ?? []));
@@ -109,6 +129,28 @@ function drawWorkloads(
     if (needed.length > 0 && !needed.some((workload) => drawn.has(workload))) drawn.add(needed[0]!);
   }
   return [...drawn];
+}
+
+function drawFaults(
+  random: SeededRandom,
+  { faults, workMs }: Pace,
+  only?: readonly string[],
+): PlannedFault[] {
+  const allowed = only === undefined ? SIM_FAULTS : only.map((name) => named(SIM_FAULTS, name));
+  if (allowed.length === 0) return [];
+  // Faults of few kinds meet each other more often than all kinds do.
+  const kinds = random.shuffled(allowed).slice(0, 1 + random.below(4));
+  return Array.from({ length: faults }, () => ({
+    fault: random.pick(kinds),
+    atMs: random.between(0, workMs * 0.8),
+    random: new SeededRandom(random.below(2 ** 32)),
+  }));
+}
+
+function named<T extends { readonly name: string }>(all: readonly T[], name: string): T {
+  const found = all.find((each) => each.name === name);
+  if (found !== undefined) return found;
+  throw new Error(`there is no '${name}'; there are: ${all.map((each) => each.name).join(', ')}`);
 }
 
 function drawClocks(random: SeededRandom): ClockFaults {

@@ -1,23 +1,30 @@
 /** Runs schedules in processes of their own, as many at a time as there are processors. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
+import type { Focus } from './plan.ts';
+
+/** Stands for a checker where a process did not come to its end. */
+export const CRASH = 'crash';
 
 /** What a worker is told. */
 export interface Assignment {
   readonly seed: number;
-  /** Names of the faults that may come; empty: all of them. */
-  readonly faults: readonly string[];
-  /** Names of the workloads that clients may do; empty: all of them. */
-  readonly workloads: readonly string[];
+  readonly focus: Focus;
   /** Whether the report has the whole log. */
   readonly wantsLog: boolean;
+}
+
+/** A checker that did not hold, and what it found; `crash`: the process, or what ran in it, came to an end. */
+export interface Failure {
+  readonly checker: string;
+  readonly text: string;
 }
 
 /** What a worker says about one seed. */
 export interface SeedReport {
   readonly seed: number;
-  /** One text per checker that did not hold; none: the schedule passed. */
-  readonly failures: readonly string[];
+  /** None: the schedule passed. */
+  readonly failures: readonly Failure[];
   readonly operations: number;
   readonly virtualMs: number;
   readonly tookMs: number;
@@ -29,10 +36,8 @@ export interface RunSeedsOptions {
   readonly next: () => number | undefined;
   readonly workers: number;
   readonly wantsLog?: boolean;
-  /** Names of the faults that may come; all of them when this is missing. */
-  readonly faults?: readonly string[];
-  /** Names of the workloads that clients may do; all of them when this is missing. */
-  readonly workloads?: readonly string[];
+  /** What the schedules are about; missing: everything. */
+  readonly focus?: Focus;
   /** Folder with `src` and `chaos`: the checkout, or a copy of it that was broken on purpose. */
   readonly root: string;
   readonly onReport: (report: SeedReport) => void;
@@ -49,12 +54,12 @@ export async function runSeeds(options: RunSeedsOptions): Promise<void> {
 }
 
 async function work(options: RunSeedsOptions): Promise<void> {
-  const { next, wantsLog = false, faults = [], workloads = [], root, onReport } = options;
+  const { next, wantsLog = false, focus = {}, root, onReport } = options;
   let child: ChildProcess | null = null;
   try {
     for (let seed = next(); seed !== undefined; seed = next()) {
       child ??= start(root);
-      const report = await assign(child, { seed, faults, workloads, wantsLog });
+      const report = await assign(child, { seed, focus, wantsLog });
       if (!child.connected || child.exitCode !== null || report.operations === 0) {
         child.kill('SIGKILL');
         child = null;
@@ -80,7 +85,7 @@ function assign(child: ChildProcess, assignment: Assignment): Promise<SeedReport
   return new Promise((resolve) => {
     const failed = (reason: string): SeedReport => ({
       seed: assignment.seed,
-      failures: [reason],
+      failures: [{ checker: CRASH, text: reason }],
       operations: 0,
       virtualMs: 0,
       tookMs: 0,

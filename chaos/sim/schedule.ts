@@ -11,12 +11,14 @@ import { keysOf } from '../checkers/linearizability/keyspace-model.ts';
 import { Clients } from './clients.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { NONE_PREFIX, Sim } from './cluster.ts';
-import { readEverything } from './end-state.ts';
+import { dirtyKeys, readEverything } from './end-state.ts';
 import { Ground } from './ground.ts';
 import { LEGACY_PREFIX, needlessCalls } from './legacy.ts';
 import type { LogLine } from './log.ts';
 import { lossesOf } from './losses.ts';
-import { type Plan, planOf } from './plan.ts';
+import { PaceWatch } from './pace.ts';
+import { type Focus, type Plan, planOf } from './plan.ts';
+import { RemovalWatch } from './removals.ts';
 import { restoredBy } from './restored.ts';
 import { PrimaryWatch } from './watch.ts';
 
@@ -32,8 +34,6 @@ export interface Outcome {
 
 /** A client gives up later than every node does. */
 const ANSWER_TIMEOUT_MS = 9_000;
-/** A node's own bound for a command, what its checks are late by, and the way to its client and back. */
-const ANSWER_BOUND_MS = 5_000 + 700;
 /** Everything heals within this, milliseconds: leases run out, nodes join anew, slots are filled. */
 const SETTLE_MS_MAX = 40_000;
 
@@ -41,13 +41,8 @@ export function failures(outcome: Outcome): Verdict[] {
   return outcome.verdicts.filter(({ status }) => status !== 'holds' && status !== 'not-judged');
 }
 
-/** `faults`, `workloads`: names of those that may come; empty: all of them. */
-export async function runSchedule(
-  seed: number,
-  faults: readonly string[] = [],
-  workloads: readonly string[] = [],
-): Promise<Outcome> {
-  return new Schedule(planOf(seed, faults, workloads)).run();
+export async function runSchedule(seed: number, focus: Focus = {}): Promise<Outcome> {
+  return new Schedule(planOf(seed, focus)).run();
 }
 
 class Schedule {
@@ -57,33 +52,38 @@ class Schedule {
   readonly #history: History;
   readonly #watch: PrimaryWatch;
   readonly #clocks: ClockWatch;
+  readonly #removals: RemovalWatch;
   readonly #log: string[] = [];
-  readonly #late: string[] = [];
+  readonly #pace: PaceWatch;
+  readonly #dirty: string[] = [];
   readonly #troubles: string[] = [];
 
   constructor(plan: Plan) {
     this.#plan = plan;
-    const { random } = plan;
+    const { random, pace } = plan;
     this.#sim = new Sim({
       ...plan.options,
       onLog: (node, line) => this.#say(`${node} ${textOf(line)}`),
     });
     const { time, network, database, legacy } = this.#sim;
-    network.jitterMs = () => random.float() ** 2 * plan.jitterMs;
-    database.workMs = () => random.float() * plan.databaseMs;
-    database.flushMs = () => random.float() ** 2 * plan.databaseMs;
-    database.inTwoParts = () => plan.twoParts > 0 && random.chance(plan.twoParts);
-    time.sharesTurn = () => plan.sharesTurn > 0 && random.chance(plan.sharesTurn);
+    network.jitterMs = () => random.float() ** 2 * pace.jitterMs;
+    database.workMs = () => random.float() * pace.databaseMs;
+    database.flushMs = () => random.float() ** 2 * pace.databaseMs;
+    database.inTwoParts = () => pace.twoParts > 0 && random.chance(pace.twoParts);
+    time.sharesTurn = () => pace.sharesTurn > 0 && random.chance(pace.sharesTurn);
     legacy.valueOf = (key) => (slotOf(key) % LEGACY_HOLE === 0 ? undefined : `legacy of ${key}`);
     this.#ground = new Ground({
       sim: this.#sim,
       nodes: plan.nodes,
-      clients: Array.from({ length: plan.clients }, (_, i) => `client-${i + 1}`),
+      sessions: plan.sessions,
+      clients: Array.from({ length: pace.clients }, (_, i) => `client-${i + 1}`),
       say: (line) => this.#say(line),
     });
     this.#history = new History({ title: 'simulation', settings: { seed: String(plan.seed) } });
     this.#watch = new PrimaryWatch(this.#sim, this.#history);
     this.#clocks = new ClockWatch(this.#sim, this.#history);
+    this.#removals = new RemovalWatch(this.#sim, this.#ground);
+    this.#pace = new PaceWatch(this.#sim, this.#ground, plan);
   }
 
   async run(): Promise<Outcome> {
@@ -98,7 +98,15 @@ class Schedule {
     this.#addEvents();
     const verdicts = [
       verdict('comes-back', 'the cluster as a whole', this.#troubles),
-      verdict('answers-in-time', `${this.#history.operations.length} commands`, this.#late),
+      verdict(
+        'answers-in-time',
+        `${this.#history.operations.length} commands`,
+        this.#pace.findings,
+      ),
+      this.#noRequestFails(),
+      verdict('removals', `${this.#removals.removals} removals`, this.#removals.findings),
+      verdict('becomes-clean', 'all keys after the faults', this.#dirty),
+      this.#batchesAreBounded(),
       this.#judgeLegacyCalls(),
       ...judgeRun(this.#history, this.#plan.workloads),
     ];
@@ -119,7 +127,10 @@ class Schedule {
     this.#heal();
     await this.#settle('after the faults', this.#ground.nodes);
     await this.#untilReaped();
+    await sim.run(QUIET_MS);
+    this.#dirty.push(...dirtyKeys(sim, { keys: this.#keysOf(''), nodes: this.#ground.nodes }));
     await this.#readAll('after the faults');
+    this.#removals.stop();
     for (const { host } of sim.processes()) sim.network.killHost(host);
     await sim.run(500);
     for (const name of this.#ground.nodes) sim.startNode(name);
@@ -130,8 +141,8 @@ class Schedule {
   /** Clients work, and faults come and go. */
   async #work(): Promise<void> {
     const sim = this.#sim;
-    const { faults, random, workMs, workloads, clients, connections, depth, pauseMsMax } =
-      this.#plan;
+    const { faults, random, workloads, pace } = this.#plan;
+    const { workMs, clients, connections, depth, pauseMsMax } = pace;
     const working = new Clients({
       sim,
       random,
@@ -142,13 +153,7 @@ class Schedule {
       depth,
       pauseMsMax,
       answerTimeoutMs: ANSWER_TIMEOUT_MS,
-      onAnswer: ({ node, tookMs, answer }) => {
-        const nowMs = sim.time.monotonicMs();
-        if (tookMs <= ANSWER_BOUND_MS || !this.#ground.isCalmSince(node, nowMs - tookMs)) return;
-        this.#late.push(
-          `${node} took ${tookMs.toFixed(0)} ms at ${nowMs.toFixed(3)}: ${String(answer.reply)}`,
-        );
-      },
+      onAnswer: (answered) => this.#pace.onAnswer(answered),
     });
     let injected = 0;
     for (const { fault, atMs, random: own } of faults) {
@@ -259,8 +264,34 @@ class Schedule {
     return [...new Set(named)].filter((key) => key.startsWith(prefix));
   }
 
+  /** What is promised where nothing breaks, whatever clocks do and operators ask for. */
+  #noRequestFails(): Verdict {
+    const name = 'no-request-fails';
+    if (this.#plan.faults.some(({ fault }) => fault.harmless !== true))
+      return { checker: name, status: 'not-judged', judged: 'something broke', findings: [] };
+    const failed = this.#history.operations.filter(
+      ({ outcome, reply }) => outcome !== 'ok' && reply !== 'ERR no such key',
+    );
+    const findings = failed.map(
+      ({ command, node, startedAtMs, reply }) =>
+        `${command.join(' ')}, sent to ${node} at ${startedAtMs.toFixed(3)}: ${String(reply)}`,
+    );
+    return verdict(name, `${this.#history.operations.length} commands`, findings);
+  }
+
+  /** Whoever waits for a lane waits for one batch: it has as many rows as the option says, or one command's. */
+  #batchesAreBounded(): Verdict {
+    const { committed } = this.#sim.database;
+    const rowsMax = Math.max(this.#plan.options.batchRowsMax ?? 0, COMMAND_ROWS_MAX);
+    const findings = committed
+      .filter(({ batch }) => batch.rows.length > rowsMax)
+      .map(({ self, batch }) => `batch ${batch.number} of ${self.node}: ${batch.rows.length} rows`);
+    return verdict('bounded-batches', `${committed.length} batches`, findings);
+  }
+
   #describe(): void {
-    const { seed, nodes, options, clients, connections, depth, workMs, faults } = this.#plan;
+    const { seed, nodes, options, pace, faults } = this.#plan;
+    const { clients, connections, depth, workMs } = pace;
     const workloads = this.#plan.workloads.map(({ name }) => name);
     this.#say(`seed ${seed}: ${nodes.length} nodes, ${JSON.stringify(options)}`);
     this.#say(
@@ -282,6 +313,10 @@ const SETTLE_POLL_MS = 50;
 const REAPED_MS_MAX = 11_000;
 /** So many keys there are to one that the legacy API does not have. */
 const LEGACY_HOLE = 4;
+/** Until everything that is under way without any client has ended, milliseconds. */
+const QUIET_MS = 500;
+/** No command of the workloads writes more. */
+const COMMAND_ROWS_MAX = 8;
 
 function textOf({ level, fields, message }: LogLine): string {
   return `${level} ${message} ${JSON.stringify(fields, (_, value: unknown) =>

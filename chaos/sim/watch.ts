@@ -163,6 +163,6 @@ function afterEach<T extends SlotTable | Lease>(
 }
 
 /** As the node itself would find. `valid` remembers what it saw, so it is asked only where it must be. */
-function holdsLease(lease: Lease, host: Host): boolean {
+export function holdsLease(lease: Lease, host: Host): boolean {
   return host.hasSlept ? lease.valid : lease.untilMs > host.clock.monotonicMs();
 }

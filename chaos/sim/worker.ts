@@ -1,6 +1,6 @@
 /** A process that runs schedules for `runner.ts`: one seed after the other, as it is told. */
 import { failures, runSchedule } from './schedule.ts';
-import type { Assignment, SeedReport } from './runner.ts';
+import { type Assignment, CRASH, type SeedReport } from './runner.ts';
 
 let current: Assignment | null = null;
 
@@ -14,11 +14,11 @@ process.on('uncaughtException', (error) => crash(error));
 async function run(assignment: Assignment): Promise<void> {
   current = assignment;
   const startedAtMs = performance.now();
-  const { seed, faults, workloads } = assignment;
-  const outcome = await runSchedule(seed, faults, workloads);
-  const failed = failures(outcome).map(
-    ({ checker, status, findings }) => `${checker} ${status}:\n${findings.join('\n')}`,
-  );
+  const outcome = await runSchedule(assignment.seed, assignment.focus);
+  const failed = failures(outcome).map(({ checker, status, findings }) => ({
+    checker,
+    text: `${checker} ${status}:\n${findings.join('\n')}`,
+  }));
   report({
     seed: assignment.seed,
     failures: failed,
@@ -32,7 +32,7 @@ async function run(assignment: Assignment): Promise<void> {
 function crash(reason: unknown): void {
   const text = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
   const seed = current?.seed ?? 0;
-  const failed = [`a process crashed:\n${text}`];
+  const failed = [{ checker: CRASH, text: `a process crashed:\n${text}` }];
   report({ seed, failures: failed, operations: 0, virtualMs: 0, tookMs: 0, log: [] }, () =>
     process.exit(1),
   );

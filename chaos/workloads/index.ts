@@ -2,6 +2,7 @@ import { appends } from './appends.ts';
 import { compareAndSet } from './compare-and-set.ts';
 import { counters } from './counters.ts';
 import { moves } from './moves.ts';
+import { pipelines } from './pipelines.ts';
 import { registers } from './registers.ts';
 import { transfers } from './transfers.ts';
 import { uniqueValues } from './unique-values.ts';
@@ -18,4 +19,5 @@ export const WORKLOADS: readonly Workload[] = [
   transfers,
   moves,
   uniqueValues,
+  pipelines,
 ];

@@ -7,6 +7,7 @@ export type CheckerName =
   | 'acknowledged-present'
   | 'known-refusals'
   | 'expiry'
+  | 'program-order'
   | 'elements'
   | 'all-or-nothing'
   | 'sums';

@@ -1,22 +1,24 @@
 /**
  * With a rule of the program switched off, the test of its schedule must fail: else that test proves
- * nothing. Each rule gets a copy of the repository and a run of its own there, two at a time: minutes.
+ * nothing. In a copy of the sources one rule after the other is off for a run of the tests of its row; two
+ * copies at a time.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { CLUSTER_RULES, STORAGE_RULES } from '../../chaos/sim/rules/index.ts';
-import { brokenCopy, type Rule, nameOf } from '../../chaos/sim/rules/rule.ts';
+import { BrokenCopy } from '../../chaos/sim/rules/copy.ts';
+import { nameOf, type Rule } from '../../chaos/sim/rules/rule.ts';
+import { testsOf } from '../../scripts/docs/schedules.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const AT_ONCE = 2;
 const TIME_MS = 600_000;
 
 const all = [
-  ...CLUSTER_RULES.map((rule) => ({ rule, tests: 'test/unit/cluster/schedules' })),
-  ...STORAGE_RULES.map((rule) => ({ rule, tests: 'test/integration/storage' })),
+  ...CLUSTER_RULES.map((rule) => ({ rule, folder: 'test/unit/cluster/schedules' })),
+  ...STORAGE_RULES.map((rule) => ({ rule, folder: 'test/integration/storage' })),
 ];
 
 interface Verdict {
@@ -29,8 +31,15 @@ const verdicts = new Map<string, Verdict>();
 beforeAll(async () => {
   const left = [...all];
   const work = async (): Promise<void> => {
-    for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      verdicts.set(nameOf(next.rule), await verdictWithout(next.rule, next.tests));
+    const copy = new BrokenCopy(ROOT);
+    try {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        const { rule, folder } = next;
+        const tests = testsOf(rule.row!).filter((path) => path.startsWith(folder));
+        verdicts.set(nameOf(rule), await verdictWithout(rule, tests, copy));
+      }
+    } finally {
+      copy.remove();
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
@@ -41,27 +50,27 @@ test.each(all.map(({ rule }) => [nameOf(rule), rule.rule]))('%s fails unless %s'
   expect(verdict.failed, `all passed: ${verdict.passed.join('; ')}`).not.toEqual([]);
 });
 
-/** Runs the tests of the rule's row in a copy without the rule. */
-async function verdictWithout(rule: Rule, tests: string): Promise<Verdict> {
-  const folder = await brokenCopy(ROOT, rule);
-  try {
-    const pattern = `(^|[ ,])${rule.row}[:, ]`;
-    const args = ['run', '--root', folder, '--reporter=json', '-t', pattern, tests];
-    const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
-    const child = spawn(process.execPath, [vitest, ...args], {
-      cwd: folder,
-      env: withoutVitest(process.env),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let output = '';
-    let errors = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
-    await once(child, 'close');
-    return readReport(output, errors);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+/** Runs the tests of the rule's row without the rule. */
+async function verdictWithout(
+  rule: Rule,
+  tests: readonly string[],
+  copy: BrokenCopy,
+): Promise<Verdict> {
+  copy.breakRule(rule);
+  const pattern = `(^|[ ,])${rule.row}[:, ]`;
+  const args = ['run', '--root', copy.root, '--reporter=json', '-t', pattern, ...tests];
+  const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
+  const child = spawn(process.execPath, [vitest, ...args], {
+    cwd: copy.root,
+    env: withoutVitest(process.env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  let errors = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
+  await once(child, 'close');
+  return readReport(output, errors);
 }
 
 interface Report {

@@ -28,7 +28,10 @@ async function reportsOf(seeds: readonly number[]): Promise<SeedReport[]> {
 function failuresOf(reports: readonly SeedReport[]): string[] {
   return reports
     .filter(({ failures }) => failures.length > 0)
-    .map(({ seed, failures }) => `npm run sim -- --seed ${seed}\n${failures.join('\n')}`);
+    .map(
+      ({ seed, failures }) =>
+        `npm run sim -- --seed ${seed}\n${failures.map(({ text }) => text).join('\n')}`,
+    );
 }
 
 test(

@@ -70,6 +70,9 @@ export class SimDatabase {
   readonly committedViews: { readonly view: View; readonly atMs: number }[] = [];
   /** Batches committed, oldest first. */
   readonly committed: { self: NodeRef; batch: Batch }[] = [];
+  readonly #commitWaiters = new Map<string, (() => void)[]>();
+  /** Sees every view when it is committed, with those whose leases went with it. */
+  onView: (view: View, removed: readonly NodeRef[]) => void = () => undefined;
   /** Reads of rows by key take this much longer, milliseconds. */
   loadDelayMs = 0;
   /** Keys that were asked for. */
@@ -161,6 +164,15 @@ export class SimDatabase {
     const held = this.#gates.get(gate) ?? [];
     this.#gates.delete(gate);
     for (const resume of held) resume();
+  }
+
+  /** Resolves when the next batch of the node is committed, before anybody is told. */
+  nextCommit(node: string): Promise<void> {
+    return new Promise((resolve) => {
+      const waiting = this.#commitWaiters.get(node);
+      if (waiting === undefined) this.#commitWaiters.set(node, [resolve]);
+      else waiting.push(resolve);
+    });
   }
 
   /** The node's connection for batches breaks; what is under way there has no answer. */
@@ -294,9 +306,17 @@ export class SimDatabase {
       wallMs: (node) =>
         this.#network.time.wallMs() + this.wallOffsetMs + (this.clockErrorMs.get(node) ?? 0),
       refuse: (batch, self) => this.refuse(batch, self),
-      onCommitted: (self, batch) => this.committed.push({ self, batch }),
+      onCommitted: (self, batch) => {
+        this.committed.push({ self, batch });
+        const waiting = this.#commitWaiters.get(self.node) ?? [];
+        this.#commitWaiters.delete(self.node);
+        for (const resolve of waiting) resolve();
+      },
       onSettled: (settlement) => this.settlements.push(settlement),
-      onView: (view) => this.committedViews.push({ view, atMs: this.#network.time.monotonicMs() }),
+      onView: (view, removed) => {
+        this.committedViews.push({ view, atMs: this.#network.time.monotonicMs() });
+        this.onView(view, removed);
+      },
     };
   }
 

@@ -26,7 +26,7 @@ export interface Server {
   refuse(batch: Batch, self: NodeRef): string | null;
   onCommitted(self: NodeRef, batch: Batch): void;
   onSettled(settlement: Settlement): void;
-  onView(view: View): void;
+  onView(view: View, removed: readonly NodeRef[]): void;
 }
 
 /** `commit_batch`. */
@@ -206,7 +206,10 @@ export function proposeView(server: Server, { view, removals }: ViewProposal): S
       }
       for (const key of gone) tables.leases.delete(key);
       tables.views.push(content);
-      server.onView(content);
+      server.onView(
+        content,
+        removals.map(({ ref }) => ref),
+      );
     });
   };
 }

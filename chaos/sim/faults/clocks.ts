@@ -5,6 +5,7 @@ const STEP_MS_MAX = 5000;
 
 const wallClock: SimFault = {
   name: 'wall-clock-steps',
+  harmless: true,
   async inject(ground, random) {
     const node = random.pick(ground.nodes);
     const byMs = random.between(-STEP_MS_MAX, STEP_MS_MAX);
@@ -16,6 +17,7 @@ const wallClock: SimFault = {
 
 const databaseClock: SimFault = {
   name: 'database-clock-steps',
+  harmless: true,
   async inject(ground, random) {
     const byMs = random.between(-STEP_MS_MAX, STEP_MS_MAX);
     ground.say(`the database's clock steps by ${byMs.toFixed(0)} ms`);

@@ -24,7 +24,7 @@ const crash = onServer('database-crash', async (ground, random) => {
   const { database } = ground.sim;
   ground.say('the database crashes');
   database.crash();
-  if (random.chance(0.3)) database.loseRenewals(1 + random.below(3));
+  if (random.chance(0.3)) database.loseRenewals(1 + random.below(10));
   await ground.sleep(random.chance(0.5) ? random.between(0, 1500) : random.between(1500, 6000));
   ground.say('the database is back');
   database.restart();
@@ -51,11 +51,12 @@ const lossyFailover: SimFault = {
     ground.lostCommits.push({ content, atMs: ground.sim.time.monotonicMs() });
     await takeOver(ground, random, content);
   }),
-  breaks: ['elements', 'sums'],
+  breaks: ['elements', 'sums', 'program-order'],
 };
 
 async function takeOver(ground: Ground, random: SeededRandom, content: Content): Promise<void> {
   const { database } = ground.sim;
+  ground.endanger(ground.nodes, Infinity);
   await ground.sleep(random.chance(0.5) ? random.between(0, 300) : random.between(300, 5000));
   ground.say('the standby takes over');
   database.failOver(content);
@@ -75,6 +76,7 @@ const hang = onServer('database-hang', async (ground, random) => {
 const slowDisk = onServer('slow-disk', async (ground, random) => {
   const { database } = ground.sim;
   const { flushMs } = database;
+  ground.endanger(ground.nodes, Infinity);
   const slowest = random.between(20, 900);
   ground.say(`commits take up to ${slowest.toFixed(0)} ms`);
   database.flushMs = () => random.float() ** 2 * slowest;
@@ -133,7 +135,8 @@ const halfCut: SimFault = {
   name: 'half-cut',
   async inject(ground, random) {
     const node = random.pick(ground.nodes);
-    const role = random.pick(['lane', 'lease', 'control', 'loads'] as const);
+    const role = random.pick(ground.sessions);
+    ground.endanger([node], Infinity);
     ground.say(`the database does not answer the ${role} session of ${node}`);
     ground.sim.database.cutSession(node, role);
     await ground.sleep(random.between(200, 4000));
@@ -147,7 +150,8 @@ const lateAnswers: SimFault = {
   name: 'late-answers',
   async inject(ground, random) {
     const node = random.pick(ground.nodes);
-    const role = random.pick(['lane', 'lease', 'control', 'loads'] as const);
+    const role = random.pick(ground.sessions);
+    ground.endanger([node], Infinity);
     ground.say(`answers to the ${role} session of ${node} are late`);
     ground.sim.database.holdAnswers(node, role);
     await ground.sleep(random.between(100, 2500));

@@ -2,6 +2,7 @@ import type { SimFault } from '../ground.ts';
 import { CLOCK_FAULTS } from './clocks.ts';
 import { DATABASE_FAULTS } from './database.ts';
 import { LEGACY_FAULTS } from './legacy.ts';
+import { MOMENT_FAULTS } from './moments.ts';
 import { NETWORK_FAULTS } from './network.ts';
 import { OPERATOR_FAULTS } from './operators.ts';
 import { PROCESS_FAULTS } from './processes.ts';
@@ -14,4 +15,5 @@ export const SIM_FAULTS: readonly SimFault[] = [
   ...CLOCK_FAULTS,
   ...OPERATOR_FAULTS,
   ...LEGACY_FAULTS,
+  ...MOMENT_FAULTS,
 ];

@@ -3,14 +3,25 @@ import type { Ground, SimFault } from '../ground.ts';
 import { DATABASE } from '../ground.ts';
 import type { SeededRandom } from '../random.ts';
 
+interface Cut {
+  readonly pairs: readonly (readonly [string, string])[];
+  readonly oneWay: boolean;
+  /** Nodes that may be removed for it, and how many times in all. */
+  readonly endangers: readonly string[];
+  readonly lives: number;
+}
+
 /** Some pairs are cut, both ways or one way, and healed again. */
 async function cut(
   ground: Ground,
-  pairs: readonly (readonly [string, string])[],
   random: SeededRandom,
-  oneWay: boolean,
+  { pairs, oneWay, endangers, lives }: Cut,
 ): Promise<void> {
   const { network } = ground.sim;
+  // Who goes is decided by all links together: where several are cut, it may be anybody.
+  if (ground.cuts > 0) ground.endanger(ground.nodes, Infinity);
+  else ground.endanger(endangers, lives);
+  ground.cuts++;
   const what = pairs.map(([a, b]) => `${a}${oneWay ? '>' : '-'}${b}`).join(' ');
   ground.say(`cut ${what}`);
   for (const [a, b] of pairs) {
@@ -22,6 +33,7 @@ async function cut(
   await ground.sleep(random.between(100, 6000));
   ground.say(`heal ${what}`);
   for (const [a, b] of pairs) network.heal(a, b);
+  ground.cuts--;
 }
 
 function pairsOf(left: readonly string[], right: readonly string[]): [string, string][] {
@@ -38,16 +50,47 @@ const partition: SimFault = {
     const withDatabase = random.below(3);
     const lonely = withDatabase === 0 ? left : withDatabase === 1 ? right : [];
     const pairs = [...pairsOf(left, right), ...pairsOf(lonely, [DATABASE])];
-    await cut(ground, pairs, random, random.chance(0.3));
+    const endangers = ground.nodes;
+    await cut(ground, random, { pairs, oneWay: random.chance(0.3), endangers, lives: Infinity });
+  },
+};
+
+/** Fewer than half of the nodes see neither the others nor the database. */
+const minority: SimFault = {
+  name: 'minority',
+  inject(ground, random) {
+    const shuffled = random.shuffled(ground.nodes);
+    const size = 1 + random.below(Math.max(1, Math.ceil(shuffled.length / 2) - 1));
+    const [few, rest] = [shuffled.slice(0, size), shuffled.slice(size)];
+    const pairs = [...pairsOf(few, rest), ...pairsOf(few, [DATABASE])];
+    return cut(ground, random, { pairs, oneWay: false, endangers: few, lives: Infinity });
+  },
+};
+
+/** A node that sees the database, and none of the others (or they do not see it). */
+const stuck: SimFault = {
+  name: 'cut-from-nodes',
+  confined: true,
+  inject(ground, random) {
+    const [node, ...others] = random.shuffled(ground.nodes);
+    if (node === undefined) return Promise.resolve();
+    const out = random.chance(0.5);
+    const pairs = out ? pairsOf([node], others) : pairsOf(others, [node]);
+    // Of two nodes, either may be the one that goes.
+    const endangers = others.length > 1 ? [node] : ground.nodes;
+    return cut(ground, random, { pairs, oneWay: random.chance(0.3), endangers, lives: 1 });
   },
 };
 
 const oneLink: SimFault = {
   name: 'one-link',
+  confined: true,
   inject(ground, random) {
     const [a, b] = random.shuffled(ground.nodes);
     if (a === undefined || b === undefined) return Promise.resolve();
-    return cut(ground, [[a, b]], random, random.chance(0.5));
+    const pair = [a, b] as const;
+    const oneWay = random.chance(0.5);
+    return cut(ground, random, { pairs: [pair], oneWay, endangers: pair, lives: 1 });
   },
 };
 
@@ -59,7 +102,7 @@ const fromDatabase: SimFault = {
     const pairs = some.map((node): [string, string] =>
       oneWay && random.chance(0.5) ? [DATABASE, node] : [node, DATABASE],
     );
-    return cut(ground, pairs, random, oneWay);
+    return cut(ground, random, { pairs, oneWay, endangers: some, lives: Infinity });
   },
 };
 
@@ -72,7 +115,7 @@ const fromClients: SimFault = {
     const pairs = some.map((client): [string, string] =>
       random.chance(0.5) ? [client, node] : [node, client],
     );
-    await cut(ground, pairs, random, random.chance(0.5));
+    await cut(ground, random, { pairs, oneWay: random.chance(0.5), endangers: [], lives: 0 });
     ground.calm(node);
   },
 };
@@ -106,6 +149,7 @@ const delays: SimFault = {
     const [a, b] = random.shuffled([...ground.nodes, DATABASE]);
     if (a === undefined || b === undefined) return;
     const ms = random.between(5, 400);
+    ground.endanger([a, b], Infinity);
     ground.say(`what ${a} sends to ${b} takes ${ms.toFixed(0)} ms longer`);
     ground.sim.network.delay(a, b, ms);
     await ground.sleep(random.between(500, 5000));
@@ -114,11 +158,32 @@ const delays: SimFault = {
   },
 };
 
+/** What is on the way on some connections arrives when they have broken and newer ones are in use. */
+const lateFrames: SimFault = {
+  name: 'late-frames',
+  async inject(ground, random) {
+    const { network } = ground.sim;
+    const [a, b] = random.shuffled(ground.nodes);
+    if (a === undefined || b === undefined) return;
+    ground.say(`what ${a} sends to ${b} is stuck`);
+    network.strand(a, b);
+    await ground.sleep(random.between(5, 400));
+    ground.say(`the connections of ${a} to ${b} break`);
+    network.breakStranded();
+    await ground.sleep(random.between(0, 2000));
+    ground.say(`what ${a} sent to ${b} arrives`);
+    network.arrive();
+  },
+};
+
 export const NETWORK_FAULTS: readonly SimFault[] = [
   partition,
+  minority,
+  stuck,
   oneLink,
   fromDatabase,
   fromClients,
   breaks,
   delays,
+  lateFrames,
 ];

@@ -47,6 +47,7 @@ const plannedLeave: SimFault = {
   async inject(ground, random) {
     const node = ground.take(random);
     if (node === undefined) return;
+    ground.endanger([node], 2);
     const leaving = asked(ground, { node, what: `${node} leaves` }, (cluster) => cluster.leave());
     await Promise.race([leaving, ground.sleep(LEAVE_MS_MAX)]);
     ground.disturb(node);
@@ -65,6 +66,7 @@ function changes(
 ): SimFault {
   return {
     name,
+    harmless: true,
     async inject(ground, random) {
       for (let left = 1 + random.below(3); left > 0; left--) {
         await change(ground, random);
@@ -91,7 +93,7 @@ const weight = changes('set-weight', (ground, random) => {
 const flush: SimFault = {
   name: 'flush',
   // It empties one primary after the other.
-  breaks: ['elements', 'all-or-nothing', 'sums'],
+  breaks: ['elements', 'all-or-nothing', 'sums', 'program-order'],
   async inject(ground, random) {
     const { sim } = ground;
     const node = random.pick(ground.nodes);

@@ -2,17 +2,20 @@
 import type { Ground, SimFault } from '../ground.ts';
 import type { SeededRandom } from '../random.ts';
 
-/** On one node that no other fault has, which may not answer in time meanwhile. */
-function onOneNode(
+/** On one node that no other fault has, which may not answer in time meanwhile, and costs it so many lives. */
+export function onOneNode(
   name: string,
   act: (ground: Ground, random: SeededRandom, node: string) => Promise<void>,
+  lives = 1,
 ): SimFault {
   return {
     name,
+    confined: true,
     async inject(ground, random) {
       const node = ground.take(random);
       if (node === undefined) return;
       ground.disturb(node);
+      ground.endanger([node], lives);
       await act(ground, random, node);
       ground.calm(node);
       ground.release(node);
@@ -34,18 +37,22 @@ const restartAtOnce = onOneNode('restart-at-once', async (ground, random, node) 
 });
 
 /** SIGSTOP, and a new process of the same name meanwhile (or none); then the old one wakes. */
-const replaceWhilePaused = onOneNode('replace-while-paused', async (ground, random, node) => {
-  const old = ground.sim.node(node).host;
-  ground.say(`pause ${node}, and start another one in its place`);
-  old.pause();
-  await ground.sleep(random.between(0, 3000));
-  ground.start(node);
-  await ground.sleep(random.between(0, 4000));
-  ground.say(`wake the replaced ${node}`);
-  old.wake();
-  await ground.sleep(random.between(500, 3000));
-  ground.sim.network.killHost(old);
-});
+const replaceWhilePaused = onOneNode(
+  'replace-while-paused',
+  async (ground, random, node) => {
+    const old = ground.sim.node(node).host;
+    ground.say(`pause ${node}, and start another one in its place`);
+    old.pause();
+    await ground.sleep(random.between(0, 3000));
+    ground.start(node);
+    await ground.sleep(random.between(0, 4000));
+    ground.say(`wake the replaced ${node}`);
+    old.wake();
+    await ground.sleep(random.between(500, 3000));
+    ground.sim.network.killHost(old);
+  },
+  2,
+);
 
 async function paused(ground: Ground, node: string, ms: number): Promise<void> {
   const { host } = ground.sim.node(node);
@@ -70,18 +77,22 @@ const pauseLong = onOneNode('pause-long', (ground, random, node) =>
 );
 
 /** Never gone for long, and never quite there. */
-const slow = onOneNode('slow', async (ground, random, node) => {
-  const { host } = ground.sim.node(node);
-  ground.say(`slow ${node}`);
-  const untilMs = ground.sim.time.monotonicMs() + random.between(500, 5000);
-  while (ground.sim.time.monotonicMs() < untilMs) {
-    host.pause();
-    await ground.sleep(random.between(5, 150));
-    host.wake();
-    await ground.sleep(random.between(0, 20));
-  }
-  ground.say(`${node} is as fast as ever`);
-});
+const slow = onOneNode(
+  'slow',
+  async (ground, random, node) => {
+    const { host } = ground.sim.node(node);
+    ground.say(`slow ${node}`);
+    const untilMs = ground.sim.time.monotonicMs() + random.between(500, 5000);
+    while (ground.sim.time.monotonicMs() < untilMs) {
+      host.pause();
+      await ground.sleep(random.between(5, 150));
+      host.wake();
+      await ground.sleep(random.between(0, 20));
+    }
+    ground.say(`${node} is as fast as ever`);
+  },
+  Infinity,
+);
 
 const suspend = onOneNode('suspend', async (ground, random, node) => {
   const { host } = ground.sim.node(node);
@@ -105,6 +116,7 @@ const killAll: SimFault = {
     for (let node = ground.take(random); node !== undefined; node = ground.take(random)) {
       taken.push(node);
       ground.disturb(node);
+      ground.endanger([node]);
       ground.kill(node, { silent: random.chance(0.2) });
       if (random.chance(0.3)) await ground.sleep(random.between(0, 50));
     }
@@ -120,6 +132,7 @@ const killAll: SimFault = {
 
 const join: SimFault = {
   name: 'join',
+  harmless: true,
   async inject(ground, random) {
     const name = `extra-${ground.nodes.length + 1}`;
     if (ground.nodes.length >= NODES_MAX) return;

@@ -10,6 +10,11 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'db-ahead-of-replica',
     rule: 'an operation enters the lane only when all owners have confirmed it',
+    focus: {
+      faults: ['kill', 'kill-at-commit', 'delays'],
+      workloads: ['registers', 'counters'],
+      pace: { databaseMs: 0.5, jitterMs: 15 },
+    },
     edits: [
       {
         file: OPERATIONS,
@@ -23,6 +28,7 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'zombie-commit',
     rule: 'after a lost connection, what the database says of the last batch decides',
+    focus: { faults: ['lost-lane'] },
     edits: [
       {
         file: LANE,
@@ -34,6 +40,13 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'delete-then-older-set',
     rule: 'what comes back from the database goes to it again in its order',
+    focus: {
+      faults: ['refused-rows', 'lost-lane'],
+      workloads: ['registers', 'written-together'],
+      nodes: 2,
+      options: { lanePipeline: 4, batchRowsMax: 1 },
+      pace: { clients: 4, connections: 2, depth: 6, pauseMsMax: 5, databaseMs: 15 },
+    },
     edits: [
       {
         file: LANE,
@@ -45,6 +58,7 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'derived-from-nothing',
     rule: 'what was built on a refused write fails with it',
+    focus: { faults: ['refused-rows'], workloads: ['moves', 'appends', 'counters'] },
     edits: [
       {
         file: OPERATIONS,
@@ -56,6 +70,10 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'effect-free-reply',
     rule: 'a reply waits for all that it read',
+    focus: {
+      faults: ['refused-rows', 'kill-at-commit'],
+      workloads: ['compare-and-set', 'registers'],
+    },
     edits: [
       {
         file: ENGINE,
@@ -82,6 +100,7 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'dropped-then-complete',
     rule: 'what is dropped ends the completeness of its slot',
+    focus: { faults: ['refused-rows'], options: { warmUp: true } },
     edits: [
       {
         file: OPERATIONS,
@@ -96,6 +115,11 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'watermark-lost',
     rule: 'the watermark is repeated when a link comes back',
+    focus: {
+      faults: ['break-at-commit'],
+      workloads: ['unique-values'],
+      pace: { clients: 2, connections: 1, depth: 1, pauseMsMax: 2000, workMs: 6000, faults: 6 },
+    },
     edits: [
       {
         file: 'src/cluster/out-stream.ts',
@@ -125,6 +149,13 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'dead-replica-one-slot',
     rule: 'what is not confirmed holds up its slot, and no other',
+    focus: {
+      faults: ['cut-from-nodes', 'pause-long'],
+      workloads: ['registers', 'counters'],
+      nodes: 6,
+      options: { replicas: 2 },
+      pace: { clients: 4, depth: 1, pauseMsMax: 30, faults: 1 },
+    },
     edits: [
       {
         file: OPERATIONS,
@@ -142,6 +173,7 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'pipelined-read-own-write',
     rule: 'a read follows the open commands of its client on the slot',
+    focus: { faults: [], workloads: ['pipelines'] },
     edits: [
       {
         file: ROUTER,
@@ -153,6 +185,10 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'retry-out-of-order',
     rule: 'nothing follows a command that an older view left undecided',
+    focus: {
+      faults: ['join', 'set-weight', 'kill-at-commit', 'slow-disk'],
+      workloads: ['pipelines'],
+    },
     edits: [
       {
         file: ROUTER,
@@ -164,6 +200,7 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'old-frames',
     rule: 'a new session of a peer ends the older one',
+    focus: { faults: ['late-frames'], workloads: ['registers', 'counters'] },
     edits: [
       {
         file: 'src/cluster/peers.ts',
@@ -175,6 +212,12 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'fetch-meets-delete',
     rule: 'a load that something overtook is thrown away',
+    focus: {
+      faults: ['late-answers', 'delays'],
+      workloads: ['compare-and-set', 'registers'],
+      sessions: ['loads'],
+      options: { warmUp: false },
+    },
     edits: [
       {
         file: 'src/cluster/loader.ts',
@@ -187,6 +230,12 @@ export const COMMIT_RULES: readonly Rule[] = [
     row: 'fetch-meets-delete',
     variant: 'scan',
     rule: 'what changed while its slot was scanned is not taken from the scan',
+    focus: {
+      faults: ['late-answers', 'refused-rows'],
+      workloads: ['compare-and-set', 'registers'],
+      sessions: ['loads'],
+      options: { warmUp: true },
+    },
     edits: [
       {
         file: 'src/cluster/warm-up.ts',

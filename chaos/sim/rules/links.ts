@@ -7,6 +7,7 @@ export const LINK_RULES: readonly Rule[] = [
   {
     row: 'one-cut-link',
     rule: 'half a lease without a word is a complaint',
+    focus: { faults: ['one-link'], pace: { faults: 1 } },
     edits: [
       {
         file: COMPLAINTS,
@@ -19,6 +20,7 @@ export const LINK_RULES: readonly Rule[] = [
     row: 'one-cut-link',
     variant: 'flapping',
     rule: 'a node joins only when its links to all members work',
+    focus: { faults: ['one-link', 'cut-from-nodes'], pace: { faults: 1 } },
     edits: [
       {
         file: COMPLAINTS,
@@ -30,6 +32,7 @@ export const LINK_RULES: readonly Rule[] = [
   {
     row: 'stuck-but-renewing',
     rule: 'a learner goes first, then the one of whom several complain, then the one with fewer links',
+    focus: { faults: ['cut-from-nodes'], nodes: 5, pace: { faults: 1 } },
     edits: [{ file: COMPLAINTS, from: 'if (ofA !== ofB) return', to: 'if (ofA < -ofB) return' }],
   },
 ];

@@ -1,10 +1,12 @@
 /**
- * Broken builds: a rule of the program is switched off by replacing its source text in a copy. Nothing
- * in the program itself knows of this, so there is no switch that somebody could leave on.
+ * Broken builds: a rule of the program is switched off by replacing its source text in a copy
+ * (`copy.ts`). Nothing in the program itself knows of this, so there is no switch that somebody could
+ * leave on.
+ *
+ * A rule that is off must be noticed twice: by the test that forces the order of its row, and by random
+ * schedules of the simulator (`search.ts`).
  */
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import type { Focus } from '../plan.ts';
 import type { RowName } from './rows.ts';
 
 export interface Edit {
@@ -17,18 +19,22 @@ export interface Edit {
 
 /** One rule, and how it is switched off. */
 export interface Rule {
-  /** The row of the table of schedules that the rule belongs to. */
-  readonly row: RowName;
-  /** Set where a row has more than one. */
+  /** The row of the table of schedules that the rule belongs to; missing: it is more than one row's. */
+  readonly row?: RowName;
+  /** Tells the rules of one row apart; the name of a rule without a row. */
   readonly variant?: string;
   /** What holds in the program, in one sentence. */
   readonly rule: string;
   readonly edits: readonly Edit[];
+  /** The schedules in which the rule counts: they meet its trouble more often than any schedules do. */
+  readonly focus?: Focus;
+  /** Why random schedules cannot show that the rule is off. The forced test of the row shows it alone. */
+  readonly unseen?: string;
 }
 
-/** `row` or `row/variant`. */
+/** `row`, `row/variant`, or `variant`. */
 export function nameOf({ row, variant }: Rule): string {
-  return variant === undefined ? row : `${row}/${variant}`;
+  return [row, variant].filter((part) => part !== undefined).join('/');
 }
 
 /** The text with the edit made. Throws when the text to replace is not there exactly once. */
@@ -38,30 +44,4 @@ export function edited(text: string, { file, from, to }: Edit): string {
     throw new Error(`${file} has this ${parts.length - 1} times instead of once: ${from}`);
   }
   return parts.join(to);
-}
-
-/** What a copy must have so that tests and the simulator run in it. */
-const COPIED = ['src', 'chaos', 'test/unit/cluster', 'test/integration/storage', 'test/support'];
-const COPIED_FILES = ['package.json', 'tsconfig.json', 'vitest.config.ts'];
-
-/**
- * Copies the repository at `root` to a temporary folder, with the rule switched off there. Returns the
- * folder; the caller removes it.
- */
-export async function brokenCopy(root: string, rule: Rule): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'ringfence-broken-'));
-  try {
-    for (const path of [...COPIED, ...COPIED_FILES]) {
-      await cp(join(root, path), join(folder, path), { recursive: true });
-    }
-    await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
-    for (const edit of rule.edits) {
-      const file = join(folder, edit.file);
-      await writeFile(file, edited(await readFile(file, 'utf8'), edit));
-    }
-    return folder;
-  } catch (error) {
-    await rm(folder, { recursive: true, force: true });
-    throw error;
-  }
 }

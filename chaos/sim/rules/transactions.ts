@@ -8,6 +8,7 @@ export const TRANSACTION_RULES: readonly Rule[] = [
   {
     row: 'half-a-transaction',
     rule: 'a key that is held is marked on all its owners before anything is committed',
+    focus: { faults: ['kill', 'kill-at-commit'], workloads: ['written-together', 'transfers'] },
     edits: [
       {
         file: 'src/cluster/replica.ts',
@@ -20,6 +21,10 @@ export const TRANSACTION_RULES: readonly Rule[] = [
   {
     row: 'hold-outlives-view',
     rule: 'a batch of an older view, or with an older version of a row, is refused (modelled database)',
+    focus: {
+      faults: ['lost-lane', 'slow-disk', 'cut-from-nodes', 'set-weight'],
+      workloads: ['moves', 'written-together'],
+    },
     edits: [
       {
         file: STATEMENTS,
@@ -36,6 +41,7 @@ export const TRANSACTION_RULES: readonly Rule[] = [
   {
     row: 'hot-key-hold',
     rule: 'commands that come after a hold wait for its end',
+    focus: { faults: [], workloads: ['moves', 'written-together'] },
     edits: [
       {
         file: 'src/cluster/gates.ts',
@@ -47,6 +53,7 @@ export const TRANSACTION_RULES: readonly Rule[] = [
   {
     row: 'hold-on-uncommitted',
     rule: 'a hold is granted when nothing is under way on its keys',
+    focus: { faults: ['refused-rows'], workloads: ['moves', 'written-together'] },
     edits: [
       {
         file: 'src/cluster/operations.ts',
@@ -60,6 +67,7 @@ export const TRANSACTION_RULES: readonly Rule[] = [
   {
     row: 'half-an-mset',
     rule: 'values of several primaries are read again until two rounds agree',
+    focus: { faults: [], workloads: ['written-together'] },
     edits: [
       {
         file: 'src/cluster/router.ts',

@@ -13,11 +13,23 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'two-views-back',
     rule: 'a slot waits for the holders of all older views',
+    focus: {
+      faults: ['cut-from-nodes', 'set-weight', 'stop-and-start', 'join'],
+      nodes: 4,
+      options: { replicas: 1 },
+      pace: { faults: 10 },
+    },
     edits: [{ file: SLOTS, from: 'holders = new Set(older);', to: 'holders = new Set<string>();' }],
   },
   {
     row: 'batch-before-activation',
     rule: 'a slot waits whenever its owners changed, also when its primary stays',
+    focus: {
+      faults: ['cut-from-nodes', 'set-weight', 'stop-and-start', 'join'],
+      nodes: 4,
+      options: { replicas: 2 },
+      pace: { faults: 10 },
+    },
     edits: [
       {
         file: SLOTS,
@@ -29,8 +41,36 @@ export const VIEW_RULES: readonly Rule[] = [
     ],
   },
   {
+    row: 'jumped-view',
+    rule: 'a node walks through every view in between',
+    focus: {
+      faults: ['half-cut', 'set-weight', 'join'],
+      sessions: ['control'],
+      options: { replicas: 1 },
+      pace: { faults: 10 },
+    },
+    edits: [
+      {
+        file: MEMBERSHIP,
+        from: '    if (this.#view === null) views = views.slice(-1);\n',
+        to: '    views = views.slice(-1);\n',
+      },
+      {
+        file: MEMBERSHIP,
+        from: 'if (this.#view === null || view.previous === this.#epoch) this.#adopt(view);',
+        to: 'if (view.epoch > this.#epoch) this.#adopt(view);',
+      },
+    ],
+  },
+  {
     row: 'renewal-prolongs-old-view',
     rule: 'a renewal that names a newer view prolongs nothing until that is adopted',
+    focus: {
+      faults: ['half-cut', 'set-weight', 'cut-from-nodes', 'join'],
+      sessions: ['control'],
+      options: { replicas: 1 },
+      pace: { faults: 10 },
+    },
     edits: [
       {
         file: MEMBERSHIP,
@@ -42,6 +82,7 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'join-fences-everyone',
     rule: 'a batch of an older view is not done, and no fault of its commands',
+    focus: { faults: ['join', 'set-weight', 'set-replicas'], pace: { databaseMs: 15 } },
     edits: [
       {
         file: LANE,
@@ -80,6 +121,7 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'renewal-in-flight',
     rule: 'a lease holds from the moment its renewal was sent',
+    focus: { faults: ['late-answers', 'cut-from-nodes'], sessions: ['lease'], pace: { faults: 6 } },
     edits: [
       {
         file: LEASE,
@@ -92,6 +134,11 @@ export const VIEW_RULES: readonly Rule[] = [
     row: 'renewal-in-flight',
     variant: 'removal',
     rule: 'a removal looks at the counter again (modelled database)',
+    focus: {
+      faults: ['pause-long', 'late-answers'],
+      sessions: ['lease'],
+      pace: { faults: 6, jitterMs: 15, databaseMs: 15 },
+    },
     edits: [
       {
         file: STATEMENTS,
@@ -103,6 +150,7 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'database-clock-steps',
     rule: 'only the own monotonic clock says how long a counter stands still',
+    focus: { faults: ['database-clock-steps'] },
     edits: [
       {
         file: MEMBERSHIP,
@@ -121,6 +169,7 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'renewals-lost',
     rule: 'a counter that changes shows life, whichever way it changes',
+    focus: { faults: ['database-crash'] },
     edits: [
       {
         file: MEMBERSHIP,
@@ -132,17 +181,25 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'database-restart-longer-than-lease',
     rule: 'after a gap in the own renewals everybody gets a whole lease',
+    focus: { faults: ['database-crash', 'database-hang'] },
     edits: [{ file: MEMBERSHIP, from: '    if (gap) this.#observed.clear();\n', to: '' }],
   },
   {
     row: 'minority-with-database',
     rule: 'with "refuse", no lease means no answer',
+    focus: { faults: ['partition'], workloads: ['registers'], nodes: 5 },
     edits: [{ file: OUTAGE, from: "this.#env.mode === 'refuse' || ", to: '' }],
   },
   {
     row: 'minority-with-database',
     variant: 'majority',
     rule: 'without the database, only a majority without leases goes on reading',
+    focus: {
+      faults: ['minority'],
+      workloads: ['registers'],
+      nodes: 5,
+      options: { readsWithoutStore: 'serve' },
+    },
     edits: [
       {
         file: OUTAGE,
@@ -154,6 +211,7 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'suspend',
     rule: 'a lease ends when the machine slept',
+    focus: { faults: ['suspend'] },
     edits: [
       {
         file: LEASE,
@@ -165,6 +223,7 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'restart-same-id',
     rule: 'lanes and leases belong to a life, not to a name (modelled database)',
+    focus: { faults: ['replace-while-paused'] },
     edits: [
       {
         file: TABLES,
@@ -177,6 +236,7 @@ export const VIEW_RULES: readonly Rule[] = [
     row: 'half-cut-live-node',
     variant: 'reopen',
     rule: 'a lane that was lost is opened anew',
+    focus: { faults: ['lost-lane'] },
     edits: [
       {
         file: LANE,

@@ -7,6 +7,7 @@ import { claimOf, judgeRun } from '../../../chaos/checkers/index.ts';
 import { knownRefusals } from '../../../chaos/checkers/known-refusals.ts';
 import { memoryEqualsTable } from '../../../chaos/checkers/memory-equals-table.ts';
 import { onePrimary } from '../../../chaos/checkers/one-primary.ts';
+import { programOrder } from '../../../chaos/checkers/program-order.ts';
 import { sameEverywhere } from '../../../chaos/checkers/same-everywhere.ts';
 import { sums } from '../../../chaos/checkers/sums.ts';
 import type { EndState, History, Operation, PrimarySpan } from '../../../chaos/history.ts';
@@ -208,6 +209,27 @@ describe('all-or-nothing and sums', () => {
   });
 });
 
+describe('program-order', () => {
+  const together = [op(1, 2, 'SET k a', 'OK'), op(1, 3, 'SET k b', 'OK')];
+
+  test('holds when a later command sees what an earlier one did, refused ones aside', () => {
+    const made = history(...together, refused(1, 4, 'SET k c'), op(1, 4, 'GET k', 'b'));
+    expect(findings(programOrder, made)).toEqual([]);
+  });
+
+  test('is broken by a read that does not see the write before it, and by writes in the wrong order', () => {
+    const read = history(...together, op(1, 4, 'GET k', 'a'));
+    expect(findings(programOrder, read)).toHaveLength(1);
+    const first = history(op(1, 2, 'SET k a', 'OK'), op(1, 2, 'GETSET k b', null));
+    expect(findings(programOrder, first)).toHaveLength(1);
+  });
+
+  test('does not judge what was sent with an unknown outcome, or after it', () => {
+    const made = history(op(1, 4, 'GET k', 'a'), unknown(1, 5, 'SET k a'), op(6, 7, 'GET k', null));
+    expect(findings(programOrder, made)).toEqual([]);
+  });
+});
+
 describe('one-primary', () => {
   const span = (node: string, from: number, to: number, slots: [number, number]): PrimarySpan => ({
     node,
@@ -297,6 +319,7 @@ describe('all workloads together', () => {
     ['half-an-mset', ['linearizable', 'all-or-nothing', 'sums']],
     ['forgets-in-the-table', ['linearizable', 'acknowledged-present', 'memory-equals-table']],
     ['wrong-error', ['known-refusals']],
+    ['overtakes', ['program-order']],
   ])('of a service that %s are caught by the checkers made for it', async (flaw, expected) => {
     const made = await new FakeService(1, flaw).run(WORKLOADS, CLIENTS, STEPS);
     const broken = judgeRun(made).filter(({ status }) => status === 'broken');

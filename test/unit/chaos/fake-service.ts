@@ -20,6 +20,7 @@ export type Flaw =
   | 'does-it-twice'
   | 'half-an-mset'
   | 'forgets-in-the-table'
+  | 'overtakes'
   | 'wrong-error';
 
 /** Odds of anything but an answer. */
@@ -50,8 +51,9 @@ export class FakeService {
     for (let i = 0; i < clients; i++) {
       const client = `c${i}`;
       const nowMs = (): number => this.nowMs;
+      const send = this.#connect();
       const sendFor = (workload: string): Send =>
-        recorded(this.#send, { history, workload, client, nowMs });
+        recorded(send, { history, workload, client, nowMs });
       const step = begin({ client, random: new SeededRandom(i), sendFor });
       const work = async (): Promise<void> => {
         for (let done = 0; done < steps; done++) await step();
@@ -76,11 +78,24 @@ export class FakeService {
     await new Promise((resolve) => setImmediate(resolve));
   }
 
-  readonly #send: Send = (command) =>
-    new Promise((resolve) => {
+  /** A connection: its commands take effect in their order, and are answered in it. */
+  #connect(): Send {
+    let doneAtMs = 0;
+    let answeredAtMs = 0;
+    const inOrder = (beforeMs: number): number =>
+      Math.max(this.nowMs + this.#delay(), this.#flaw === 'overtakes' ? 0 : beforeMs);
+    return (command) => {
+      doneAtMs = inOrder(doneAtMs);
+      answeredAtMs = Math.max(doneAtMs + this.#delay(), answeredAtMs);
+      return this.#send(command, doneAtMs, answeredAtMs);
+    };
+  }
+
+  #send(command: readonly string[], doneAtMs: number, answeredAtMs: number): Promise<Answer> {
+    return new Promise((resolve) => {
       const fate = this.#random.float();
-      const answer = (part: Omit<Answer, 'node'>, delayMs = this.#delay()): void => {
-        this.#later(delayMs, () => resolve({ ...part, node: 'node-1' }));
+      const answer = (part: Omit<Answer, 'node'>): void => {
+        this.#at(answeredAtMs, () => resolve({ ...part, node: 'node-1' }));
       };
       if (fate < REFUSED) {
         const wrong = this.#flaw === 'wrong-error';
@@ -88,19 +103,20 @@ export class FakeService {
         answer({ outcome: 'refused', reply: wrong ? 'ERR oops' : 'NOTDONE no time' });
       } else if (fate < REFUSED + UNKNOWN) {
         if (this.#random.float() < 0.5)
-          this.#later(100 * this.#delay(), () => this.#execute(command));
+          this.#at(doneAtMs + 100 * this.#delay(), () => this.#execute(command));
         answer({ outcome: 'unknown', reply: 'UNKNOWN lost' });
       } else {
-        this.#later(this.#delay(), () => {
+        this.#at(doneAtMs, () => {
           const reply = this.#execute(command);
           if (reply === undefined) answer({ outcome: 'refused', reply: 'ERR no such key' });
           else answer({ outcome: 'ok', reply });
         });
       }
     });
+  }
 
-  #later(delayMs: number, run: () => void): void {
-    this.#events.push({ atMs: this.nowMs + delayMs, run });
+  #at(atMs: number, run: () => void): void {
+    this.#events.push({ atMs, run });
   }
 
   #delay(): number {

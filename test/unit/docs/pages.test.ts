@@ -25,7 +25,7 @@ describe.each(pages())('%s', (page) => {
   });
 
   test('every environment variable that it names is an option or one of the program', () => {
-    const own = new Set(['CONFIG', 'CLI_PASSWORD', 'REQUIRE_TOOLS', 'TEST_TARGET']);
+    const own = new Set(['CONFIG', 'CLI_PASSWORD', 'REQUIRE_TOOLS', 'TEST_TARGET', 'TEST_RULES']);
     const unknown = [...read(page).matchAll(/RINGFENCE_([A-Z_]+)/g)]
       .map(([, name = '']) => name)
       .filter((name) => name !== '' && !own.has(name) && findOption(name) === undefined);

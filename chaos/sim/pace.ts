@@ -1,0 +1,74 @@
+/**
+ * Watches how long clients wait. A node that is fine answers within the request's bound, whatever else
+ * happens. Where one node or link is in trouble and nothing else is, more is promised: what does not need
+ * it goes on at its pace, and for what does it is replaced within about two leases.
+ */
+import { keysOf } from '../checkers/linearizability/keyspace-model.ts';
+import { slotOf } from '../../src/cluster/slot.ts';
+import type { Sim } from './cluster.ts';
+import type { Ground } from './ground.ts';
+import type { Plan } from './plan.ts';
+
+/** A node's own bound for a command, what its checks are late by, and the way to its client and back. */
+const ANSWER_MS_MAX = 5_000 + 700;
+/** Of leases, for what needs a node that is replaced: see `complaints.ts`; and what follows a view. */
+const LEASES_MAX = 2.1;
+const AFTER_VIEW_MS = 600;
+/** Many times what a command takes where nothing is wrong, with all the queues of hot keys. */
+const PACE_MS_MAX = 500;
+
+export interface Answered {
+  readonly node: string;
+  readonly command: readonly string[];
+  readonly tookMs: number;
+  readonly reply: unknown;
+}
+
+export class PaceWatch {
+  readonly #sim: Sim;
+  readonly #ground: Ground;
+  readonly #confined: boolean;
+  readonly #answerMsMax: number;
+  /** Commands wait for nothing but their own key. */
+  #alone: boolean;
+  readonly findings: string[] = [];
+
+  constructor(sim: Sim, ground: Ground, { faults, pace, options }: Plan) {
+    this.#sim = sim;
+    this.#ground = ground;
+    this.#confined = faults.every(({ fault }) => fault.confined === true);
+    this.#answerMsMax =
+      this.#confined && faults.length === 1
+        ? LEASES_MAX * options.leaseMs! + AFTER_VIEW_MS
+        : ANSWER_MS_MAX;
+    // Replies of a connection come in order.
+    this.#alone = pace.depth === 1;
+  }
+
+  onAnswer({ node, command, tookMs, reply }: Answered): void {
+    const keys = keysOf(command);
+    // A command over several owners holds up what else its keys are needed for.
+    if (keys.length > 1) this.#alone = false;
+    const nowMs = this.#sim.time.monotonicMs();
+    if (!this.#ground.isCalmSince(node, nowMs - tookMs)) return;
+    const say = (why: string): void => {
+      const what = `${command.join(' ')} to ${node} took ${tookMs.toFixed(0)} ms until ${nowMs.toFixed(3)}`;
+      this.findings.push(`${what}${why}: ${String(reply)}`);
+    };
+    const isFine = !this.#ground.endangered.has(node);
+    if (tookMs > (isFine ? this.#answerMsMax : ANSWER_MS_MAX)) say('');
+    else if (tookMs > PACE_MS_MAX && isFine && this.#needsNobody(node, keys[0]!, nowMs - tookMs))
+      say(', and needs no node that is in trouble');
+  }
+
+  /** No owner of the key was in any trouble, as the node that was asked was not, and the view stood. */
+  #needsNobody(node: string, key: string, sinceMs: number): boolean {
+    if (!this.#confined || !this.#alone || this.#ground.endangered.size === 0) return false;
+    const viewedAtMs = this.#sim.database.committedViews.at(-1)?.atMs ?? 0;
+    if (viewedAtMs > sinceMs - AFTER_VIEW_MS) return false;
+    if (this.#ground.endangered.has(node) || this.#sim.node(node).cluster.life === null)
+      return false;
+    const { owners, learners } = this.#sim.groupOf(slotOf(key));
+    return ![...owners, ...learners].some((member) => this.#ground.endangered.has(member.node));
+  }
+}
