@@ -4,8 +4,11 @@
  * fills. They are not told that the slot is complete: a fill is not sent while a link is down, and an
  * owner may have evicted what was read here long ago, so only a primary knows it of its own memory.
  *
- * A row read by the scan is only news if nothing overtook it: keys that changed while the scan ran, or
- * had a change under way when it began, are left out (memory knows better, or the next load will).
+ * A row read by the scan is only news if nothing overtook it: keys that changed since the page was asked for, or
+ * had a change under way then, are left out (memory knows better, or the next load will).
+ *
+ * The next page is on its way while one is taken over, so that the database and the node work at the same time; and a
+ * page is taken over in small parts, so that clients do not wait for it.
  */
 import type { Timers } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -33,13 +36,26 @@ export interface WarmUpEnv {
 
 const ROWS = 2000;
 const BYTES = 4 * 1024 * 1024;
+/** Rows taken over without a look at what else there is to do: a quarter of a millisecond. */
+const PART_ROWS = 64;
 /** How often incomplete slots are looked for, milliseconds. */
 const PERIOD_MS = 500;
 /** Pause after each page while clients or the database suffer, milliseconds. */
 const SLOW_MS = 250;
 
+/** A page of the table on its way here or being taken over, and the keys that have changed since it was asked for. */
+interface Scan {
+  readonly from: number;
+  readonly to: number;
+  readonly rows: Promise<Row[]>;
+  readonly overtaken: Set<string>;
+}
+
+type Intact = (slot: number) => boolean;
+
 export class WarmUp {
   readonly #env: WarmUpEnv;
+  readonly #scans = new Set<Scan>();
   #stopped = false;
   #running: Promise<void> | null = null;
   /** Ends the pause it is in. */
@@ -100,51 +116,81 @@ export class WarmUp {
 
   /** Reads slots `from`..`to`. What changes its owner or loses content meanwhile is left for later. */
   async #range(from: number, to: number): Promise<void> {
-    const { loads, slots } = this.#env;
+    const { slots } = this.#env;
     const epoch = this.#env.epoch();
     const changes = slots.changes.slice(from, to + 1);
     const losses = slots.losses.slice(from, to + 1);
-    const intact = (slot: number): boolean =>
+    const intact: Intact = (slot) =>
       this.#env.epoch() === epoch &&
       slots.isActivePrimary(slot) &&
       slots.changes[slot] === changes[slot - from] &&
       slots.losses[slot] === losses[slot - from];
-    let after: RowKey | null = null;
+    const isOver = (): boolean => this.#stopped || this.#env.epoch() !== epoch;
     let next = from;
-    for (;;) {
-      const overtaken = this.#watch(from, to);
-      let rows: Row[];
-      try {
-        rows = await loads.scan({ from, to, after, limit: ROWS, bytesMax: BYTES });
-      } finally {
-        this.#env.engine.operations.onChange = null;
+    let scan = this.#begin(from, to, null);
+    try {
+      for (;;) {
+        const rows = await scan.rows;
+        if (isOver()) return;
+        const last = isLastPage(rows) ? undefined : rows.at(-1);
+        const more = last !== undefined && this.#env.hasRoom();
+        const following =
+          more && this.#env.pressure() === null ? this.#begin(from, to, last) : null;
+        await this.#takeAll(scan, rows, intact);
+        if (isOver()) return;
+        // All slots before the last row's have been read to their end.
+        const end = last === undefined ? to + 1 : last.slot;
+        for (; next < end; next++) if (intact(next)) slots.setComplete(next, true);
+        this.#end(scan);
+        if (!more) return;
+        if (following === null) await this.#pause(SLOW_MS);
+        if (isOver()) return;
+        scan = following ?? this.#begin(from, to, last);
       }
-      if (this.#stopped || this.#env.epoch() !== epoch) return;
-      const isOld = (row: Row): boolean => overtaken.has(keyId(row.db, row.key));
-      this.#take(rows.filter((row) => intact(row.slot) && !isOld(row)));
-      // Left out and not in memory: deleted, or changed there without being known here. The next pass tells.
-      for (const row of rows) if (isOld(row) && !this.#has(row)) slots.losses[row.slot]!++;
-      const last = rows.at(-1);
-      // All slots before the last row's have been read to their end.
-      const end = last === undefined ? to + 1 : last.slot;
-      for (; next < end; next++) if (intact(next)) slots.setComplete(next, true);
-      if (last === undefined || !this.#env.hasRoom()) return;
-      after = { slot: last.slot, db: last.db, key: last.key };
-      await this.#pause(this.#env.pressure() === null ? 0 : SLOW_MS);
+    } finally {
+      for (const open of this.#scans) this.#end(open);
     }
   }
 
-  /** Collects the keys that change from now on, or have a change under way. */
-  #watch(from: number, to: number): Set<string> {
-    const { engine } = this.#env;
+  /** Asks for a page; from now on the keys that change, or have a change under way, are collected. */
+  #begin(from: number, to: number, after: RowKey | null): Scan {
+    const { engine, loads } = this.#env;
     const overtaken = new Set<string>();
     for (const op of engine.operations.pendingOps()) {
       for (const { db, key } of op.effects) overtaken.add(keyId(db, key));
     }
-    engine.operations.onChange = (slot, db, key) => {
+    const rows = loads.scan({ from, to, after, limit: ROWS, bytesMax: BYTES });
+    rows.catch(() => undefined); // whoever waits for it is told; if nobody does any more, it is of no interest
+    const scan = { from, to, rows, overtaken };
+    this.#scans.add(scan);
+    engine.operations.onChange = this.#onChange;
+    return scan;
+  }
+
+  readonly #onChange = (slot: number, db: number, key: string): void => {
+    for (const { from, to, overtaken } of this.#scans) {
       if (slot >= from && slot <= to) overtaken.add(keyId(db, key));
-    };
-    return overtaken;
+    }
+  };
+
+  #end(scan: Scan): void {
+    this.#scans.delete(scan);
+    if (this.#scans.size === 0) this.#env.engine.operations.onChange = null;
+  }
+
+  /** Takes over a page, part by part; stops when the node does, or a new view has come. */
+  async #takeAll({ overtaken }: Scan, rows: readonly Row[], intact: Intact): Promise<void> {
+    const { slots, timers } = this.#env;
+    const isOld = (row: Row): boolean => overtaken.has(keyId(row.db, row.key));
+    const epoch = this.#env.epoch();
+    for (let first = 0; first < rows.length; first += PART_ROWS) {
+      if (first > 0) await new Promise<void>((resolve) => timers.turnEnd(resolve));
+      if (this.#stopped || this.#env.epoch() !== epoch) return;
+      const part = rows.slice(first, first + PART_ROWS);
+      this.#take(part.filter((row) => intact(row.slot) && !isOld(row)));
+    }
+    // Left out and not in memory: deleted, or changed there without being known here. The next pass tells.
+    for (const row of rows) if (isOld(row) && !this.#has(row)) slots.losses[row.slot]!++;
   }
 
   #has({ slot, db, key }: Row): boolean {
@@ -163,4 +209,11 @@ export class WarmUp {
     this.rows += fresh.length;
     if (fresh.length > 0) engine.operations.fill(fresh);
   }
+}
+
+/** A page ends at either bound, or because there are no more rows. */
+function isLastPage(rows: readonly Row[]): boolean {
+  let bytes = 0;
+  for (const { value } of rows) bytes += value?.length ?? 0;
+  return rows.length < ROWS && bytes < BYTES;
 }
