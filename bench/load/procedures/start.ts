@@ -50,21 +50,23 @@ async function startOnce(field: Field, store: string, port: number): Promise<num
       ...['--port', String(port), '--link-port', String(port + 1), '--http-port', String(port + 2)],
       ...['--replicas', '1', '--loglevel', 'warning'],
     ],
-    { stdio: ['ignore', 'inherit', 'inherit'], cwd: field.options.dir },
+    { stdio: ['ignore', 'pipe', 'inherit'], cwd: field.options.dir },
   );
+  let log = '';
+  child.stdout.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));
   const running = field.add({ stop: () => stopProcess(child, child.pid ?? 0) });
-  await firstAnswer(port, child);
+  await firstAnswer(port, child, () => log);
   const seconds = (performance.now() - startedAtMs) / 1000;
   await field.end(running);
   return seconds;
 }
 
 /** Asks again and again, each time on a new connection, until there is an answer. */
-async function firstAnswer(port: number, child: ChildProcess): Promise<void> {
+async function firstAnswer(port: number, child: ChildProcess, log: () => string): Promise<void> {
   const deadlineMs = performance.now() + ANSWERS_WITHIN_MS;
   while (!(await isAnswered(port))) {
     if (child.exitCode !== null || performance.now() > deadlineMs) {
-      throw new PlainError('the node does not answer; its log is above');
+      throw new PlainError(`the node does not answer:\n${log()}`);
     }
     await delay(RETRY_MS);
   }
@@ -115,7 +117,7 @@ async function measurePackage(field: Field): Promise<Figures> {
   return {
     ours: sideResult('ringfence', 'npm start', rounds),
     peers: [],
-    notes: ['build, initdb and three nodes; processes of the bench are idle meanwhile'],
+    notes: ['build, initdb and three nodes'],
   };
 }
 
