@@ -22,7 +22,7 @@ const LOADS: readonly { readonly title: string; readonly load: Load }[] = [
   { title: 'SET through to PostgreSQL, 50 connections', load: { ...GET, command: 'set' } },
 ];
 /** Short: all of it is to fit into a minute. A fresh process needs its warm-up more than many rounds. */
-const DURATIONS: Durations = { rounds: 4, roundSeconds: 1, warmUpSeconds: 3 };
+const DURATIONS: Durations = { rounds: 3, roundSeconds: 1, warmUpSeconds: 3 };
 
 type Say = (line: string) => void;
 

@@ -3,8 +3,8 @@
  * all replies, and sends the next) or an open one (pacer.ts). One message asks for a round, one answers it;
  * an error reply ends the process with its text.
  *
- * In an open loop it turns without sleeping: a timer's resolution of a millisecond would send commands in
- * bursts, and the burst is then what is measured.
+ * In a fast open loop it turns without sleeping: a timer's resolution of a millisecond would send commands in
+ * bursts, and the burst is then what is measured. At modest rates it sleeps, and leaves the processor to others.
  */
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
@@ -15,6 +15,8 @@ import { LatencyRecorder } from './recorder.ts';
 import { ReplyCounter } from './reply-counter.ts';
 import type { GeneratorAnswer, GeneratorRequest } from './request.ts';
 
+/** Commands a second up to which an open loop sleeps: a millisecond brings a few of them. */
+const SLEEPS_UP_TO = 5000;
 /** Commands under way in an open loop; over it, the server cannot keep up with the rate at all. */
 const OUTSTANDING_MAX = 200_000;
 
@@ -183,7 +185,9 @@ function openLoop(round: Round, ratePerSecond: number, startMs: number): void {
     if (begun - recorder.count > OUTSTANDING_MAX) {
       throw new Error(`the server does not keep up with ${ratePerSecond} commands a second`);
     }
-    if (!pacer.done) setImmediate(turn);
+    if (pacer.done) return;
+    if (ratePerSecond <= SLEEPS_UP_TO) setTimeout(turn, 1);
+    else setImmediate(turn);
   };
   turn();
 }

@@ -12,11 +12,13 @@ import { readGroups } from '../processor-time.ts';
 import type { Figures } from '../report.ts';
 import { measure, type Round, sideResult } from '../rounds.ts';
 import type { Scenario } from '../scenario.ts';
+import { median } from '../statistics.ts';
 
 const NODE_COUNTS = [3, 5, 7, 9] as const;
 const OWNERS = 3;
 const IDLE_MS = 4000;
-const WARM_SECONDS = 3;
+/** Commands for each node before the first round: its code is compiled by then. */
+const WARM_UP = { get: 30_000, set: 5000 };
 
 const WORK: Load = {
   command: 'get',
@@ -27,8 +29,10 @@ const WORK: Load = {
   client: 'own',
   route: 'everywhere',
 };
-const GETS: Load = { ...WORK, ratePerSecond: 4000 };
-const SETS: Load = { ...WORK, command: 'set', ratePerSecond: 1500 };
+const LOADS = {
+  get: { ...WORK, ratePerSecond: 4000 },
+  set: { ...WORK, command: 'set', ratePerSecond: 1500 },
+} as const satisfies Record<string, Load>;
 
 export type Work = 'idle' | 'get' | 'set';
 
@@ -52,9 +56,9 @@ export function scalingOf(
       const sides = steps.map(({ nodes, rounds }) =>
         sideResult(`nodes-${nodes}`, `${nodes} nodes`, rounds[work]),
       );
-      const [ours, ...peers] = sides;
+      const ours = sides.pop();
       if (ours === undefined) throw new Error('there are clusters to compare');
-      return { ours, peers };
+      return { ours, peers: sides, notes: work === 'idle' ? [] : [idleShare(steps, LOADS[work])] };
     },
   };
 }
@@ -70,15 +74,16 @@ async function measureAll(field: Field): Promise<Step[]> {
     field.say(`  ${nodes} nodes ...`);
     const { cluster } = await field.cluster({ id: `scaling-${nodes}`, nodes, replicas: OWNERS });
     await cluster.fill(WORK);
-    for (const load of [GETS, SETS]) await cluster.run(load, operations(load, WARM_SECONDS));
+    await cluster.run({ ...WORK, command: 'get' }, WARM_UP.get * nodes);
+    await cluster.run({ ...WORK, command: 'set' }, WARM_UP.set * nodes);
     const { rounds } = field.options.durations;
     const idle: Round[] = [];
     const get: Round[] = [];
     const set: Round[] = [];
     for (let i = 0; i < rounds; i++) {
       idle.push(await idleRound(cluster, nodes));
-      get.push(await workRound(field, cluster, GETS));
-      set.push(await workRound(field, cluster, SETS));
+      get.push(await workRound(field, cluster, LOADS.get));
+      set.push(await workRound(field, cluster, LOADS.set));
     }
     await field.end(cluster);
     steps.push({ nodes, rounds: { idle, get, set } });
@@ -86,12 +91,21 @@ async function measureAll(field: Field): Promise<Step[]> {
   return steps;
 }
 
-function operations({ ratePerSecond = 0 }: Load, seconds: number): number {
-  return Math.ceil(ratePerSecond * seconds);
+/** How much of the cost an operation is what the nodes spend without any: the rate is modest. */
+function idleShare(steps: readonly Step[], { ratePerSecond }: { ratePerSecond: number }): string {
+  const shares = steps.map(({ nodes, rounds }) => {
+    const idleMs = median(rounds.idle.map(({ value }) => value));
+    return `${nodes} nodes ${((idleMs * 1000 * nodes) / ratePerSecond).toFixed(1)}`;
+  });
+  return `of that, what the nodes spend without clients: ${shares.join(', ')} µs/op`;
 }
 
-async function workRound(field: Field, contender: RingfenceCluster, load: Load): Promise<Round> {
-  const count = operations(load, field.options.durations.roundSeconds);
+async function workRound(
+  field: Field,
+  contender: RingfenceCluster,
+  load: Load & { readonly ratePerSecond: number },
+): Promise<Round> {
+  const count = Math.ceil(load.ratePerSecond * field.options.durations.roundSeconds);
   const round = await measure({ contender, load }, count, () => 0);
   const processorUs = joinNodes(round.processorUs);
   return { ...round, ...(processorUs && { processorUs }), value: processorUs?.total ?? Number.NaN };
