@@ -19,6 +19,7 @@ export interface LegacyCall {
   /** The epoch in which the node asked. */
   readonly epoch: number;
   readonly startedAtMs: number;
+  /** When the node had its answer; if it never had: when it was sent. */
   endedAtMs: number;
 }
 
@@ -75,10 +76,14 @@ export class SimLegacy {
     const startedAtMs = this.#time.monotonicMs();
     const inTime = delayMs < TIMEOUT_MS;
     const endedAtMs = startedAtMs + Math.min(delayMs, TIMEOUT_MS);
-    this.calls.push({ key, node: host.name, epoch, startedAtMs, endedAtMs });
+    const call = { key, node: host.name, epoch, startedAtMs, endedAtMs };
+    this.calls.push(call);
     const answer = inTime ? this.#answer(key, failure) : failed('no answer in time');
     return new Promise((resolve) => {
-      host.timers.after(endedAtMs - startedAtMs, () => resolve(answer));
+      host.timers.after(endedAtMs - startedAtMs, () => {
+        call.endedAtMs = this.#time.monotonicMs();
+        resolve(answer);
+      });
     });
   }
 

@@ -78,7 +78,8 @@ export function planOf(seed: number, focus: Focus = {}): Plan {
   const size = focus.nodes ?? 3 + Math.floor(random.float() ** 2 * 5);
   const nodes = Array.from({ length: size }, (_, i) => `node-${i + 1}`);
   const pace = { ...drawPace(random), ...focus.pace };
-  const options = { seed: random.below(2 ** 32), ...drawOptions(random, nodes), ...focus.options };
+  const drawn = { seed: random.below(2 ** 32), ...drawOptions(random, nodes) };
+  const options = { ...withMemoryFor(focus.workloads, drawn), ...focus.options };
   const faults = drawFaults(random, pace, focus.faults);
   return {
     seed,
@@ -108,6 +109,13 @@ function drawPace(random: SeededRandom): Pace {
   };
 }
 
+/** Full memory may evict a key that no database has at any moment, so nothing could be said of it. */
+function withMemoryFor(workloads: Focus['workloads'], options: SimOptions): SimOptions {
+  if (workloads?.includes(memoryOnly.name) !== true) return options;
+  const { maxmemory: _full, ...others } = options;
+  return others;
+}
+
 /** A few at a time, so that operations on one key meet each other; with one for each fault that needs it. */
 function drawWorkloads(
   random: SeededRandom,
@@ -115,7 +123,6 @@ function drawWorkloads(
   only?: readonly string[],
 ): readonly Workload[] {
   if (only !== undefined) return only.map((name) => named(SIM_WORKLOADS, name));
-  // Full memory may evict a key that no database has at any moment, so nothing could be said of it.
   const remembered = SIM_WORKLOADS.filter(
     (workload) => options.maxmemory === undefined || workload !== memoryOnly,
   );
