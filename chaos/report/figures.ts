@@ -86,9 +86,12 @@ export function figuresOf(history: History): Figures {
   const answered = operations.filter(({ outcome }) => outcome === 'ok');
   const answers = momentsOf(answered, zero);
   const writes = momentsOf(answered.filter(isWrite), zero);
+  const ends = momentsOf(operations, zero);
+  const longestMs = longestOf(operations);
+  const run = { operations, ends, longestMs, answers, writes, zero, durationMs };
   const faults = [...history.faults]
     .sort((a, b) => a.startedAtMs - b.startedAtMs)
-    .map((fault) => faultFigures(fault, { operations, answers, writes, zero, durationMs }));
+    .map((fault) => faultFigures(fault, run));
   return {
     durationMs,
     bucketMs,
@@ -180,6 +183,10 @@ function gapsOf(moments: readonly number[]): Gap[] {
 interface Run {
   /** In the order in which they ended. */
   readonly operations: readonly Operation[];
+  /** The moments of these ends. */
+  readonly ends: readonly number[];
+  /** How long the longest of them took. */
+  readonly longestMs: number;
   /** Moments of answers, and of those to writes, in order. */
   readonly answers: readonly number[];
   readonly writes: readonly number[];
@@ -190,16 +197,26 @@ interface Run {
 function faultFigures(fault: FaultSpan, run: Run): FaultFigures {
   const { name, detail, startedAtMs: from, endedAtMs } = fault;
   const to = endedAtMs + AFTERMATH_MS;
-  const meanwhile = run.operations.filter((o) => o.endedAtMs >= from && o.startedAtMs <= to);
-  let waitMs = 0;
-  for (const one of meanwhile) waitMs = Math.max(waitMs, one.endedAtMs - one.startedAtMs);
-  const { refused, unknown } = outcomesOf(meanwhile);
   const span = { fromMs: from - run.zero, toMs: endedAtMs - run.zero };
+  // Long runs have millions of operations and hundreds of faults: only those near the fault are looked at.
+  const first = firstAtOrAfter(run.ends, span.fromMs);
+  const last = firstAtOrAfter(run.ends, to - run.zero + run.longestMs + 1);
+  const meanwhile = run.operations.slice(first, last).filter((o) => o.startedAtMs <= to);
+  const waitMs = longestOf(meanwhile);
+  const { refused, unknown } = outcomesOf(meanwhile);
   // Clients may have stopped before the aftermath is over, which is no pause.
   const window = { fromMs: span.fromMs, toMs: Math.min(to - run.zero, run.durationMs) };
   const pauseMs = longestPause(run.answers, window);
   const writePauseMs = longestPause(run.writes, window);
   return { name, detail, ...span, pauseMs, writePauseMs, waitMs, refused, unknown };
+}
+
+function longestOf(operations: readonly Operation[]): number {
+  let longest = 0;
+  for (const { startedAtMs, endedAtMs } of operations) {
+    longest = Math.max(longest, endedAtMs - startedAtMs);
+  }
+  return longest;
 }
 
 /**
