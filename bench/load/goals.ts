@@ -21,6 +21,8 @@ export interface Demand {
   readonly peer?: string;
   readonly relation: '≥' | '≤' | '=';
   readonly value: number;
+  /** Not only of the median. */
+  readonly inEveryRound?: true;
 }
 
 export interface JudgedDemand extends Demand {
@@ -61,6 +63,12 @@ export const absolute = (relation: Demand['relation'], value: number): Demand =>
   value,
 });
 
+/** Of what happens once or never: the longest pause, a second call. */
+export const always = (relation: Demand['relation'], value: number): Demand => ({
+  ...absolute(relation, value),
+  inEveryRound: true,
+});
+
 /** A verdict for each peer, and one without where something is asked of the figure itself. */
 export function judge(
   demands: readonly Demand[],
@@ -96,7 +104,6 @@ function ratioTo(ours: SideResult, peer: SideResult, demands: readonly Demand[])
   };
 }
 
-/** What must be exactly so must be so in every round. */
 function alone(ours: SideResult, demands: readonly Demand[]): Verdict {
   const values = ours.rounds.map(({ value }) => value);
   return {
@@ -105,7 +112,7 @@ function alone(ours: SideResult, demands: readonly Demand[]): Verdict {
     demands: demands.map((demand) => ({
       ...demand,
       passed:
-        demand.relation === '='
+        demand.inEveryRound === true
           ? values.every((value) => holds(demand, value))
           : holds(demand, ours.median.value),
     })),
@@ -121,6 +128,7 @@ function holds({ relation, value: wanted }: Demand, value: number): boolean {
   return relation === '≤' ? value <= wanted : value === wanted;
 }
 
-export function describeDemand({ kind, relation, value, peer }: Demand): string {
-  return `${kind} ${relation} ${value}${peer === undefined ? '' : ` × ${peer}`}`;
+export function describeDemand({ kind, relation, value, peer, inEveryRound }: Demand): string {
+  const times = peer === undefined ? '' : ` × ${peer}`;
+  return `${kind} ${relation} ${value}${times}${inEveryRound === true ? ' in every round' : ''}`;
 }

@@ -8,7 +8,7 @@ export interface Attainment {
   readonly title: string;
   /** `≥ 0.8 × redis-server` */
   readonly asked: string;
-  /** `0.99 × redis-server`, `4.1 ms`. */
+  /** `0.99` of that peer, or `4.1 ms`. */
   readonly reached: string;
   readonly share: number;
   readonly passed: boolean;
@@ -29,7 +29,7 @@ export function attainments(newest: readonly Newest[]): Attainment[] {
             reached:
               label === undefined
                 ? showValue(verdict.value, scenario.metric)
-                : `${verdict.value.toFixed(2)}${times}`,
+                : verdict.value.toFixed(2),
             share: shareOf(verdict, demand),
             passed: demand.passed,
           };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { absolute, goal, judge, limit } from '../../../bench/load/goals.ts';
+import { absolute, always, type Demand, goal, judge, limit } from '../../../bench/load/goals.ts';
 import { side } from './figures.ts';
 
 describe('goals of the bench', () => {
@@ -20,11 +20,13 @@ describe('goals of the bench', () => {
     expect(passed(2.1)).toBe(false);
   });
 
-  test('what must be exactly so must be so in every round', () => {
-    const passed = (values: number[]): boolean | undefined =>
-      judge([absolute('=', 1)], side('ringfence', values), [])[0]?.demands[0]?.passed;
-    expect(passed([1, 1, 1])).toBe(true);
-    expect(passed([1, 2, 1])).toBe(false);
+  test('what must hold in every round fails with one, what is asked of the median does not', () => {
+    const passed = (demand: Demand, values: number[]): boolean | undefined =>
+      judge([demand], side('ringfence', values), [])[0]?.demands[0]?.passed;
+    expect(passed(always('=', 1), [1, 1, 1])).toBe(true);
+    expect(passed(always('=', 1), [1, 2, 1])).toBe(false);
+    expect(passed(always('≤', 20), [10, 21, 10])).toBe(false);
+    expect(passed(absolute('≤', 20), [10, 21, 10])).toBe(true);
   });
 
   test('a peer of which nothing is asked gets its ratio all the same', () => {

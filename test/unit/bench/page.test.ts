@@ -31,7 +31,7 @@ describe('page of the bench', () => {
 
   test('how far a goal is reached grows with what is better', () => {
     expect(attainments(NEWEST)).toMatchObject([
-      { id: 'get', asked: '≥ 1 × redis', reached: '0.50 × redis', share: 0.5, passed: false },
+      { id: 'get', asked: '≥ 1 × redis', reached: '0.50', share: 0.5, passed: false },
       { id: 'pause', asked: '≤ 20 ms', reached: '10.0 ms', share: 2, passed: true },
     ]);
   });
