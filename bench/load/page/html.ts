@@ -1,4 +1,5 @@
 /** The page with charts: one file, nothing loaded from elsewhere, and every chart also as a table. Pure. */
+import { html, type Markup } from '../../../chaos/report/markup.ts';
 import { describeMachine, type ScenarioResult, showValue } from '../report.ts';
 import type { Newest } from '../results.ts';
 import type { SideResult } from '../rounds.ts';
@@ -10,17 +11,12 @@ import { STYLE } from './style.ts';
 const SHARE_MAX = 2;
 
 export function htmlPage(newest: readonly Newest[]): string {
-  const groups = Object.entries(GROUPS).flatMap(([group, title]) => {
-    const inGroup = newest.filter(({ scenario }) => scenario.group === group);
-    return inGroup.length === 0
-      ? []
-      : [`<h2>${escape(title)}</h2>`, ...inGroup.map(({ scenario }) => section(scenario))];
-  });
-  return `<!doctype html>
+  return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="color-scheme" content="light dark">
 <title>Ringfence: benchmarks</title>
 <style>${STYLE}</style>
@@ -30,16 +26,23 @@ export function htmlPage(newest: readonly Newest[]): string {
 <h1>Ringfence: benchmarks</h1>
 <p>Both sides of each comparison ran in turn, in one run, on one machine; figures are medians of the rounds.
 How they are measured is in <code>docs/benchmarks.md</code>.</p>
-${newest.length === 0 ? '<p>No run in the present format was saved yet.</p>' : goals(attainments(newest))}
-${groups.join('\n')}
-${newest.length === 0 ? '' : runs(newest)}
+${newest.length === 0 ? html`<p>No run in the present format was saved yet.</p>` : content(newest)}
 </main>
 </body>
 </html>
-`;
+`.text;
 }
 
-function goals(all: readonly Attainment[]): string {
+function content(newest: readonly Newest[]): Markup {
+  const groups = Object.entries(GROUPS).flatMap(([group, title]) => {
+    const inGroup = newest.filter(({ scenario }) => scenario.group === group);
+    if (inGroup.length === 0) return [];
+    return [html`<h2>${title}</h2>\n${inGroup.map(({ scenario }) => section(scenario))}`];
+  });
+  return html`${goals(attainments(newest))}\n${groups}\n${runs(newest)}`;
+}
+
+function goals(all: readonly Attainment[]): Markup {
   const reached = all.filter(({ passed }) => passed).length;
   const bars = all.map(({ id, asked, reached: text, share, passed }) =>
     bar({
@@ -51,51 +54,51 @@ function goals(all: readonly Attainment[]): string {
     }),
   );
   const rows = all.map(({ id, title, asked, reached: text, passed }) => [
-    `<code>${escape(id)}</code>`,
-    ...[title, asked, text, passed ? 'reached' : 'missed'].map(escape),
+    ...[id, title, asked, text, passed ? 'reached' : 'missed'],
   ]);
-  return `<section>
+  return html`<section>
 <h2>Goals</h2>
 <p>${reached} of ${all.length} are reached. The line in each bar is the goal; the bar ends at twice as good.</p>
 <div class="chart" role="img" aria-label="How far each goal is reached; the table below has the same figures">
-${bars.join('\n')}
+${bars}
 </div>
 ${table('Goals', ['scenario', 'what', 'goal', 'figure', 'verdict'], rows)}
 </section>`;
 }
 
-function section(scenario: ScenarioResult): string {
+function section(scenario: ScenarioResult): Markup {
   const { id, title, metric, ours, peers, verdicts, syncDelayMs, notes } = scenario;
   const sides = [...peers, ours];
   const slowed = syncDelayMs > 0 ? [`Each flush of the log took ${syncDelayMs} ms more.`] : [];
   const lines = [...slowed, ...verdicts.map((verdict) => verdictLine(verdict, scenario)), ...notes];
-  return `<section id="${escape(id)}">
-<h3>${escape(title)}</h3>
-${chart(
-  `${metric.name}, ${metric.unit} (${metric.better} is better)`,
+  const head = ['side', `${metric.name}, ${metric.unit}`, 'rounds', 'p50, ms', 'p99, ms'];
+  return html`<section id="${id}">
+<h3>${title}</h3>
+${chart({
+  name: `${metric.name}, ${metric.unit} (${metric.better} is better)`,
   sides,
   ours,
-  ({ median }) => median.value,
-  (value) => showValue(value, metric),
-)}
+  valueOf: ({ median }) => median.value,
+  show: (value) => showValue(value, metric),
+})}
 ${processorChart(sides, ours)}
 ${table(
   title,
-  ['side', `${metric.name}, ${metric.unit}`, 'rounds', 'p50, ms', 'p99, ms', 'processor, µs/op'],
+  [...head, 'processor, µs/op'],
   sides.map((side) => cells(side, metric.digits)),
 )}
-${lines.map((line) => `<p>${escape(line)}</p>`).join('\n')}
+${lines.map((line) => html`<p>${line}</p>`)}
 </section>`;
 }
 
 function verdictLine(
   verdict: ScenarioResult['verdicts'][number],
-  scenario: ScenarioResult,
+  { peers, metric }: ScenarioResult,
 ): string {
-  const label = scenario.peers.find(({ id }) => id === verdict.peer)?.label;
+  const label = peers.find(({ id }) => id === verdict.peer)?.label;
   const value =
     label === undefined
-      ? showValue(verdict.value, scenario.metric)
+      ? showValue(verdict.value, metric)
       : `${verdict.value.toFixed(2)} × ${label}`;
   return [value, ...judgements(verdict)].join('; ');
 }
@@ -110,27 +113,30 @@ function cells({ label, rounds, median }: SideResult, digits: number): string[] 
     median.latency?.p50Ms.toFixed(2) ?? '',
     median.latency?.p99Ms.toFixed(2) ?? '',
     median.processorUs?.total.toFixed(1) ?? '',
-  ].map(escape);
+  ];
 }
 
-function processorChart(sides: readonly SideResult[], ours: SideResult): string {
-  if (sides.some(({ median }) => median.processorUs === undefined)) return '';
-  return chart(
-    'processor time, µs an operation (less is better)',
+/** Nothing where a side's processor time was not measured. */
+function processorChart(sides: readonly SideResult[], ours: SideResult): readonly Markup[] {
+  if (sides.some(({ median }) => median.processorUs === undefined)) return [];
+  const drawn = chart({
+    name: 'processor time, µs an operation (less is better)',
     sides,
     ours,
-    ({ median }) => median.processorUs?.total ?? 0,
-    (value) => `${value.toFixed(1)} µs`,
-  );
+    valueOf: ({ median }) => median.processorUs?.total ?? 0,
+    show: (value) => `${value.toFixed(1)} µs`,
+  });
+  return [drawn];
 }
 
-function chart(
-  name: string,
-  sides: readonly SideResult[],
-  ours: SideResult,
-  valueOf: (side: SideResult) => number,
-  show: (value: number) => string,
-): string {
+function chart(spec: {
+  readonly name: string;
+  readonly sides: readonly SideResult[];
+  readonly ours: SideResult;
+  readonly valueOf: (side: SideResult) => number;
+  readonly show: (value: number) => string;
+}): Markup {
+  const { name, sides, ours, valueOf, show } = spec;
   const most = Math.max(...sides.map(valueOf));
   const bars = sides.map((side) =>
     bar({
@@ -140,62 +146,55 @@ function chart(
       kind: side === ours ? 'ours' : 'peer',
     }),
   );
-  return `<div class="chart" role="img" aria-label="${escape(name)}; the table below has the same figures">
-<p class="axis">${escape(name)}</p>
-${bars.join('\n')}
+  return html`<div class="chart" role="img" aria-label="${name}; the table below has the same figures">
+<p class="axis">${name}</p>
+${bars}
 </div>`;
 }
 
 /** Label and figure are text of the page, so that they keep their size on a phone; only the bar is drawn. */
 function bar(spec: {
-  label: string;
-  text: string;
+  readonly label: string;
+  readonly text: string;
   /** Of the whole width, 0 to 1. */
-  share: number;
-  kind: 'ours' | 'peer' | 'pass' | 'miss';
+  readonly share: number;
+  readonly kind: 'ours' | 'peer' | 'pass' | 'miss';
   /** Where a line is drawn, 0 to 1. */
-  mark?: number;
-}): string {
-  const width = (spec.share * 100).toFixed(1);
-  const at = ((spec.mark ?? 0) * 100).toFixed(1);
-  const mark =
-    spec.mark === undefined ? '' : `<line class="mark" x1="${at}" x2="${at}" y1="0" y2="10"/>`;
-  return `<div class="row"><span>${escape(spec.label)}</span><span class="figure">${escape(spec.text)}</span>
-<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10"/><rect class="${spec.kind}" width="${width}" height="10"/>${mark}</svg></div>`;
+  readonly mark?: number;
+}): Markup {
+  const { label, text, share, kind, mark } = spec;
+  const at = ((mark ?? 0) * 100).toFixed(1);
+  const line =
+    mark === undefined ? [] : [html`<line class="mark" x1="${at}" x2="${at}" y1="0" y2="10"/>`];
+  return html`<div class="row"><span>${label}</span><span class="figure">${text}</span>
+<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="10"/><rect class="${kind}" width="${(share * 100).toFixed(1)}" height="10"/>${line}</svg></div>`;
 }
 
-/** Cells are HTML already. */
-function table(caption: string, head: readonly string[], rows: readonly string[][]): string {
-  const headCells = head.map((text) => `<th scope="col">${escape(text)}</th>`).join('');
+function table(
+  caption: string,
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): Markup {
   const body = rows.map(
     ([first = '', ...rest]) =>
-      `<tr><th scope="row">${first}</th>${rest.map((cell) => `<td>${cell}</td>`).join('')}</tr>`,
+      html`<tr><th scope="row">${first}</th>${rest.map((cell) => html`<td>${cell}</td>`)}</tr>`,
   );
-  return `<div class="scroll" tabindex="0" role="region" aria-label="${escape(caption)}, table"><table><caption>${escape(caption)}</caption>
-<thead><tr>${headCells}</tr></thead>
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}, table"><table><caption>${caption}</caption>
+<thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
 <tbody>
-${body.join('\n')}
+${body}
 </tbody></table></div>`;
 }
 
-function runs(newest: readonly Newest[]): string {
+/** Which run each figure is from: they need not all be of one. */
+function runs(newest: readonly Newest[]): Markup {
   const items = [...new Set(newest.map(({ run }) => run))].map((run) => {
-    const of = newest.filter((one) => one.run === run).map(({ scenario }) => scenario.id);
+    const ids = newest.filter((one) => one.run === run).map(({ scenario }) => scenario.id);
     const flags = run.flags.length > 0 ? `, ${run.flags.join(' ')}` : '';
     const about = describeMachine(run.machine).join('; ');
-    return `<li>${escape(`${run.startedAt.slice(0, 16)}Z, commit ${run.commit}${flags}; ${about}. Scenarios: ${of.join(', ')}.`)}</li>`;
+    return html`<li>${run.startedAt.slice(0, 16)}Z, commit ${run.commit}${flags}; ${about}. Scenarios: ${ids.join(', ')}.</li>`;
   });
-  return `<section><h2>Runs</h2><ul>
-${items.join('\n')}
+  return html`<section><h2>Runs</h2><ul>
+${items}
 </ul></section>`;
-}
-
-export function escape(text: string): string {
-  const names: Readonly<Record<string, string>> = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-  };
-  return text.replace(/[&<>"]/g, (char) => names[char] ?? char);
 }

@@ -1,5 +1,7 @@
 /** Style of the page: light and dark as the reader's system is, and one column on a phone. */
-export const STYLE = `
+import { Markup } from '../../../chaos/report/markup.ts';
+
+export const STYLE = new Markup(`
 :root { --text: #1b1f24; --dim: #57606a; --back: #ffffff; --line: #d0d7de; --track: #eef1f4;
   --ours: #0b63c5; --peer: #8a94a0; --pass: #1a7f37; --miss: #c4341f; }
 @media (prefers-color-scheme: dark) {
@@ -25,4 +27,4 @@ caption { text-align: left; color: var(--dim); padding: .25rem 0; }
 th, td { text-align: left; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; font-variant-numeric: tabular-nums; }
 th[scope=row] { font-weight: normal; }
-`;
+`);
