@@ -31,15 +31,26 @@ export interface Newest {
   readonly run: BenchResult;
 }
 
+/** Flags that choose what is measured, and leave how it is measured as it is. */
+const PLAIN_FLAGS = ['--only', '--rounds', '--port', '--scaling', '--floor-check'];
+
+/** Nothing about it was unusual: short rounds, a slower disk, a profiler, options of nodes. */
+function isPlain({ flags }: BenchResult): boolean {
+  return flags
+    .filter((flag) => flag.startsWith('--'))
+    .every((flag) => PLAIN_FLAGS.includes(flag.split('=')[0] ?? ''));
+}
+
 /**
- * The newest figures of each scenario, in the order given. A run need not have all scenarios, so they may be of
- * different runs; a ratio is always one run's.
+ * The newest figures of each scenario, in the order given; of an unusual run only where there are no others. A
+ * run need not have all scenarios, so they may be of different runs; a ratio is always one run's.
  */
 export function newestOf(runs: readonly BenchResult[], ids: readonly string[]): Newest[] {
   return ids.flatMap((id) => {
     const found = runs.flatMap((run) =>
       run.scenarios.filter((scenario) => scenario.id === id).map((scenario) => ({ scenario, run })),
     );
-    return found.slice(-1);
+    const plain = found.filter(({ run }) => isPlain(run));
+    return (plain.length > 0 ? plain : found).slice(-1);
   });
 }

@@ -29,6 +29,16 @@ describe('page of the bench', () => {
     ]);
   });
 
+  test.each([[['--quick']], [['--sync-delay=1']], [['--lane-pipeline', '1']]])(
+    'a run with %j counts only where there is no other',
+    (flags) => {
+      const plain = { ...OLD, flags: ['--only', 'get', '--rounds=7'] };
+      const unusual = { ...NEW, flags };
+      expect(newestOf([plain, unusual], ['get']).map(({ run }) => run)).toEqual([plain]);
+      expect(newestOf([unusual], ['get']).map(({ run }) => run)).toEqual([unusual]);
+    },
+  );
+
   test('how far a goal is reached grows with what is better', () => {
     expect(attainments(NEWEST)).toMatchObject([
       { id: 'get', asked: '≥ 1 × redis', reached: '0.50', share: 0.5, passed: false },
