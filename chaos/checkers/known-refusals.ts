@@ -18,8 +18,7 @@ export const knownRefusals: Checker = {
     const findings = new Map<string, number>();
     for (const { command, reply } of refused) {
       const text = String(reply);
-      const isAnswer = text === NO_SUCH_KEY && command[0]!.startsWith('RENAME');
-      if (isAnswer || isKnownRefusal(text)) continue;
+      if (isAnswer(command, text) || isKnownRefusal(text)) continue;
       const what = `${command[0]} was answered with: ${text}`;
       findings.set(what, (findings.get(what) ?? 0) + 1);
     }
@@ -27,6 +26,11 @@ export const knownRefusals: Checker = {
     return verdict(NAME, `${refused.length} refusals`, lines);
   },
 };
+
+/** Whether this error is what the command has to say about the data, and no failure. */
+export function isAnswer([name = '']: readonly string[], text: string): boolean {
+  return text === NO_SUCH_KEY && name.startsWith('RENAME');
+}
 
 /** Whether the code of this error says that nothing was changed. */
 export function isKnownRefusal(text: string): boolean {

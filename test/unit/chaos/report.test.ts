@@ -131,6 +131,14 @@ describe('the figures', () => {
     expect(figures.counts).toEqual({ ok: 201, refused: 1, unknown: 1 });
   });
 
+  test('take for an answer that RENAME finds no key', () => {
+    const made = run();
+    made.add({ ...refused(3995, 3996, 'RENAME k l'), reply: 'ERR no such key' });
+    expect(figuresOf(made).counts).toEqual({ ok: 202, refused: 1, unknown: 1 });
+    expect(figuresOf(made).faults[0]).toMatchObject({ refused: 1 });
+    expect(figuresOf(made).errors).toHaveLength(2);
+  });
+
   test('tell errors by their code', () => {
     expect(figures.errors).toEqual([
       { kind: 'refused: STOREDOWN', count: 1 },
