@@ -30,6 +30,7 @@ export interface UpkeepEnv {
   readonly loads: LoadPool;
   /** Bytes; 0: no limit. */
   maxmemory(): number;
+  epoch(): number;
   /** Removes a bounded number of rows that nothing shows any more; see `Store.sweep`. */
   sweep(limit: number): Promise<number>;
 }
@@ -164,13 +165,16 @@ export class Upkeep {
 
   /**
    * Rows whose time is over and whose keys are not in memory. Nothing can have changed such a key
-   * unless its slot was written since the query began; then the row is left for the next time
-   * (schedule reaper-meets-persist).
+   * unless its slot was written since the query began, by this node or by another one that was primary
+   * meanwhile, or it was being written then, so that the query may have seen the row from before; then
+   * the row is left for the next time (schedule reaper-meets-persist).
    */
   async #reap(): Promise<void> {
     if (this.#reaping || !this.#mayExpire()) return;
     this.#reaping = true;
     const { keyspace, slots, engine, time, loads, log } = this.#env;
+    const epoch = this.#env.epoch();
+    const underWay = this.#keysUnderWay();
     const writes = slots.writes.slice();
     const changes = slots.changes.slice();
     try {
@@ -179,9 +183,12 @@ export class Upkeep {
         time.nowMs(),
         REAP_LIMIT,
       )) {
+        // Another primary may have written what this one does not hold, though the slot has come back since.
+        if (this.#env.epoch() !== epoch) return;
         if (!slots.isActivePrimary(slot) || !this.#mayExpire()) continue;
         if (slots.writes[slot] !== writes[slot] || slots.changes[slot] !== changes[slot]) continue;
-        if (keyspace.has(slot, db, key) || engine.gates.blocks(keyId(db, key))) continue;
+        const id = keyId(db, key);
+        if (underWay.has(id) || keyspace.has(slot, db, key) || engine.gates.blocks(id)) continue;
         this.#delete(slot, db, key, true);
         // Its own removal is no reason to leave the slot's other rows.
         writes[slot] = slots.writes[slot]!;
@@ -191,6 +198,14 @@ export class Upkeep {
     } finally {
       this.#reaping = false;
     }
+  }
+
+  #keysUnderWay(): Set<string> {
+    const keys = new Set<string>();
+    for (const op of this.#env.engine.operations.pendingOps()) {
+      for (const { db, key } of op.effects) keys.add(keyId(db, key));
+    }
+    return keys;
   }
 
   /** What FLUSHALL left in the table, and records of lives long over. One node is enough: slot 0's primary. */

@@ -44,6 +44,7 @@ function setUp(maxmemory: number) {
     time: new ClusterTime(time),
     loads: {} as LoadPool,
     maxmemory: () => maxmemory,
+    epoch: () => 1,
     sweep: () => Promise.resolve(0),
   });
   const put = (key: string, persistent: boolean): void => {

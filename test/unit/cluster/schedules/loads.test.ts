@@ -114,6 +114,54 @@ schedule('reaper-meets-persist', 'a row made persistent while it was picked stay
 });
 
 schedule(
+  'reaper-meets-persist',
+  'a row written while its slot was with another primary stays',
+  async () => {
+    const { sim } = await threeNodes({ storeTimeoutMs: 5000 });
+    const keys = Array.from({ length: 40 }, (_, i) => sim.keyOn('a', `r${i}-`));
+    const endMs = sim.node('a').life.time.nowMs() + 200;
+    for (const key of keys) sim.database.seed(key, 'v', endMs);
+    await sim.run(250);
+    sim.database.holdReads('a', 'expired');
+    await sim.until(() => sim.database.isHeld('expired a'), 6000, 'the reaper has picked');
+    const weigh = async (tokens: number): Promise<void> => {
+      await sim.wait(sim.node('c').cluster.grant({ kind: 'weight', node: 'a', tokens }));
+      await sim.settle('a', 'b', 'c');
+    };
+    const { tokens } = sim.node('a').life.self;
+    await weigh(1);
+    const key = keys.find((each) => sim.ownersOf(each)[0] !== 'a')!;
+    expect(await sim.wait(sim.client('b').send('SET', key, 'kept'))).toBe('+OK');
+    await weigh(tokens);
+    expect(sim.ownersOf(key)[0]).toBe('a');
+    for (const name of ['a', 'b', 'c']) evict(sim, name, key);
+    sim.database.releaseReads('a', 'expired');
+    await sim.run(100);
+    expect(sim.database.valueOf(key)).toBe('kept');
+    await expectEverywhere(sim, ['a', 'b', 'c'], ['GET', key], '$4 kept');
+  },
+);
+
+schedule('reaper-meets-persist', 'a row whose write was under way stays', async () => {
+  const { sim, onA: key } = await threeNodes({ storeTimeoutMs: 5000 });
+  sim.database.seed(key, 'v', sim.node('a').life.time.nowMs() + 200);
+  await sim.run(250);
+  sim.database.holdCommits('a');
+  const write = track(sim.client('b').send('SET', key, 'kept'));
+  await sim.until(() => sim.database.isHeld('commit a'), 200, 'the write is in a batch');
+  sim.database.holdReads('a', 'expired');
+  // Nothing else keeps the reaper from picking it: what is under way has been counted.
+  await sim.until(() => sim.database.isHeld('expired a'), 6000, 'the reaper has picked');
+  sim.database.releaseCommits('a');
+  await sim.run(20);
+  expect(write.value).toBe('+OK');
+  for (const name of ['a', 'b', 'c']) evict(sim, name, key);
+  sim.database.releaseReads('a', 'expired');
+  await sim.run(100);
+  expect(sim.database.valueOf(key)).toBe('kept');
+});
+
+schedule(
   'partial-hash',
   'a change of a key that a replica evicted leaves it absent there',
   async () => {
