@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { PlainError } from '../../src/cli/program.ts';
+import { atExit } from './at-exit.ts';
 
 export interface Worker<Request, Answer> {
   readonly pid: number;
@@ -23,8 +24,7 @@ export async function startWorker<Request extends object, Answer>(
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,
   });
-  const killNow = (): void => void child.kill('SIGKILL');
-  process.once('exit', killNow);
+  const forget = atExit(() => void child.kill('SIGKILL'));
   await nextMessage(child, name);
   return {
     pid: child.pid ?? 0,
@@ -34,7 +34,7 @@ export async function startWorker<Request extends object, Answer>(
       return (await answer) as Answer;
     },
     stop: async () => {
-      process.removeListener('exit', killNow);
+      forget();
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGKILL');
       await once(child, 'exit');

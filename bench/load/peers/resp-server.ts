@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { PlainError } from '../../../src/cli/program.ts';
+import { atExit } from '../at-exit.ts';
 
 const START_WITHIN_MS = 10_000;
 
@@ -17,13 +18,12 @@ export async function startServer(
   { name, ready }: { name: string; ready: string },
 ): Promise<ServerProcess> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
-  const killNow = (): void => void child.kill('SIGKILL');
-  process.once('exit', killNow);
+  const forget = atExit(() => void child.kill('SIGKILL'));
   await untilPrinted(child.stdout, once(child, 'exit'), { name, ready });
   return {
     pid: child.pid ?? 0,
     stop: async () => {
-      process.removeListener('exit', killNow);
+      forget();
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGKILL');
       await once(child, 'exit');

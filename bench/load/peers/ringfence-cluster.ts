@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_ROOT, PlainError } from '../../../src/cli/program.ts';
+import { atExit } from '../at-exit.ts';
 import { type Generator, RespLoad } from '../generator/resp-load.ts';
 import type { Contender } from '../load.ts';
 import type { ProcessGroup } from '../processor-time.ts';
@@ -63,10 +64,9 @@ export async function startCluster(
     env: { ...withoutStore(), ...spec.env },
   });
   const exited = once(child, 'exit');
-  const stopNow = (): void => void child.kill('SIGTERM');
-  process.once('exit', stopNow);
+  const forget = atExit(() => void child.kill('SIGTERM'));
   const stop = async (): Promise<void> => {
-    process.removeListener('exit', stopNow);
+    forget();
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGTERM');
     const force = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);

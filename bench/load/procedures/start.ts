@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PACKAGE_ROOT, PlainError } from '../../../src/cli/program.ts';
+import { atExit } from '../at-exit.ts';
 import type { Field } from '../field.ts';
 import type { Metric } from '../goals.ts';
 import { clusterPorts } from '../peers/ringfence-cluster.ts';
@@ -54,7 +55,7 @@ async function startOnce(field: Field, store: string, port: number): Promise<num
   );
   let log = '';
   child.stdout.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4000)));
-  const running = field.add({ stop: () => stopProcess(child, child.pid ?? 0) });
+  const running = field.add(stoppable(child, child.pid ?? 0));
   await firstAnswer(port, child, () => log);
   const seconds = (performance.now() - startedAtMs) / 1000;
   await field.end(running);
@@ -134,7 +135,7 @@ async function npmStart(field: Field, checkout: string): Promise<number> {
     { stdio: ['ignore', 'pipe', 'inherit'], cwd: checkout, detached: true },
   );
   // npm does not hand signals on in every version; its whole group gets them.
-  const running = field.add({ stop: () => stopProcess(child, -(child.pid ?? 0)) });
+  const running = field.add(stoppable(child, -(child.pid ?? 0)));
   await untilLine(child, /^ready/m);
   const seconds = (performance.now() - startedAtMs) / 1000;
   field.say(`    ${seconds.toFixed(2)} s`);
@@ -156,10 +157,18 @@ async function untilLine(child: ChildProcess, line: RegExp): Promise<void> {
   await Promise.race([printed, ended]);
 }
 
-/** `pid` negative: the whole group. */
-async function stopProcess(child: ChildProcess, pid: number): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+/** Stops it in order; also when this process ends without doing so. `pid` negative: its whole group. */
+function stoppable(child: ChildProcess, pid: number): { stop(): Promise<void> } {
+  const ask = (): void => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(pid, 'SIGTERM');
+  };
+  const forget = atExit(ask);
   const exited = once(child, 'exit');
-  process.kill(pid, 'SIGTERM');
-  await exited;
+  return {
+    async stop() {
+      forget();
+      ask();
+      await exited;
+    },
+  };
 }
