@@ -3,7 +3,7 @@
  * asked for is the same.
  */
 import { keysOf } from './checkers/linearizability/keyspace-model.ts';
-import type { EndState, History, Values } from './history.ts';
+import type { EndState, Operation, Values } from './history.ts';
 
 export interface ClusterAccess {
   /** The nodes that live. */
@@ -16,16 +16,23 @@ export interface ClusterAccess {
   table(keys: readonly string[]): Promise<Values>;
 }
 
+/** Every key that some operation named, once. */
+export function keysNamedBy(operations: Iterable<Pick<Operation, 'command'>>): Set<string> {
+  const keys = new Set<string>();
+  for (const { command } of operations) for (const key of keysOf(command)) keys.add(key);
+  return keys;
+}
+
 /**
- * Everything about every key that some operation named. `when` tells the ends of one run apart. To be called
+ * Everything about these keys: all that some operation named. `when` tells the ends of one run apart. To be called
  * when the clients have stopped and nothing is under way.
  */
 export async function readEnd(
   access: ClusterAccess,
   when: string,
-  { operations }: History,
+  named: Iterable<string>,
 ): Promise<EndState> {
-  const keys = [...new Set(operations.flatMap(({ command }) => keysOf(command)))];
+  const keys = [...named];
   const startedAtMs = performance.now();
   // Memory first: a read may fill it.
   const memory = new Map<string, Values>();

@@ -72,13 +72,14 @@ export class HistoryFile {
 /** A whole history that was not written as it came. */
 export function writeHistoryFile(path: string, history: History): void {
   const file = new HistoryFile(path);
-  const { run, operations, faults, primaries, ends, verdicts } = history;
-  file.sink({ kind: 'run', run });
-  for (const operation of operations) file.sink({ kind: 'operation', operation });
-  for (const fault of faults) file.sink({ kind: 'fault', fault });
-  for (const primary of primaries) file.sink({ kind: 'primary', primary });
-  for (const end of ends) file.sink({ kind: 'end', end });
-  for (const verdict of verdicts) file.sink({ kind: 'verdict', verdict });
+  file.sink({ kind: 'run', run: history.run });
+  for (const operation of history.operations) file.sink({ kind: 'operation', operation });
+  for (const fault of history.faults) file.sink({ kind: 'fault', fault });
+  for (const primary of history.primaries) file.sink({ kind: 'primary', primary });
+  for (const event of history.events) file.sink({ kind: 'event', event });
+  for (const clocks of history.clocks) file.sink({ kind: 'clocks', clocks });
+  for (const end of history.ends) file.sink({ kind: 'end', end });
+  for (const verdict of history.verdicts) file.sink({ kind: 'verdict', verdict });
   file.close();
 }
 

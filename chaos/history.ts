@@ -146,17 +146,22 @@ export class History {
   /** What the run found by looking itself, so that nobody can judge it again from the records. */
   readonly verdicts: Verdict[] = [];
   readonly #sink: HistorySink | undefined;
+  readonly #keepsOperations: boolean;
   readonly #open = new Set<Sent>();
 
-  /** `sink` gets every record, the run's description first. */
-  constructor(run: RunInfo, sink?: HistorySink) {
+  /**
+   * `sink` gets every record, the run's description first. Of a long run, whose operations are millions, it may be
+   * the only one that does: without `keepsOperations` none stays here.
+   */
+  constructor(run: RunInfo, sink?: HistorySink, { keepsOperations = true } = {}) {
     this.run = run;
     this.#sink = sink;
+    this.#keepsOperations = keepsOperations;
     sink?.({ kind: 'run', run });
   }
 
   add(operation: Operation): void {
-    this.operations.push(operation);
+    if (this.#keepsOperations) this.operations.push(operation);
     this.#sink?.({ kind: 'operation', operation });
   }
 

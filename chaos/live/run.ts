@@ -8,10 +8,10 @@ import { createNodeRandom } from '../../src/platform/node-random.ts';
 import { passed, verdict } from '../checkers/checker.ts';
 import { judgeRun } from '../checkers/index.ts';
 import { ChaosClient } from '../client.ts';
-import { type ClusterAccess, readEnd } from '../end-state.ts';
+import { type ClusterAccess, keysNamedBy, readEnd } from '../end-state.ts';
 import { type Fault, pause } from '../faults/fault.ts';
-import { History } from '../history.ts';
-import { HistoryFile } from '../history-file.ts';
+import { History, type HistorySink } from '../history.ts';
+import { HistoryFile, readHistoryFile } from '../history-file.ts';
 import { recorded, type Send } from '../recording.ts';
 import { writeReport } from '../report/write.ts';
 import { SeededRandom } from '../sim/random.ts';
@@ -45,7 +45,8 @@ export interface RunOptions {
 
 /**
  * Resolves to the exit code; rejects when the cluster does not come back to life. The history is kept whatever
- * happens, and where it is is said.
+ * happens, and where it is is said. It is judged as it is kept, so that judging it again is the same, and so that
+ * a long run does not need memory for millions of operations while it goes on.
  */
 export async function runChaos(options: RunOptions): Promise<number> {
   const { folder, say, workloads } = options;
@@ -53,20 +54,21 @@ export async function runChaos(options: RunOptions): Promise<number> {
   const path = join(folder, 'history.jsonl');
   const file = new HistoryFile(path);
   try {
-    const history = await recordedRun(options, file);
-    const verdicts = judgeRun(history, workloads);
-    for (const line of writeReport(folder, history, verdicts)) say(line);
-    say(`report: ${join(folder, 'report.html')}`);
-    return passed(verdicts) ? 0 : 1;
+    await recordRun(options, file);
   } finally {
     file.close();
     say(`history: ${path}`);
     say(`to judge it again: npx tsx chaos/judge.ts ${path}`);
   }
+  const history = await readHistoryFile(path);
+  const verdicts = judgeRun(history, workloads);
+  for (const line of writeReport(folder, history, verdicts)) say(line);
+  say(`report: ${join(folder, 'report.html')}`);
+  return passed(verdicts) ? 0 : 1;
 }
 
 /** The whole run, with what it found by looking itself among its records. */
-async function recordedRun(options: RunOptions, file: HistoryFile): Promise<History> {
+async function recordRun(options: RunOptions, file: HistoryFile): Promise<void> {
   const { target, say, stock = STOCK } = options;
   say(`seed ${options.seed}`);
   const settings = {
@@ -76,10 +78,14 @@ async function recordedRun(options: RunOptions, file: HistoryFile): Promise<Hist
     // Moments of the history count from here; logs of the processes have the time of day.
     startedAt: new Date(performance.timeOrigin).toISOString(),
   };
-  const history = new History(
-    { title: options.mixed ? 'mixed faults' : 'one fault after the other', settings },
-    file.sink,
-  );
+  const title = options.mixed ? 'mixed faults' : 'one fault after the other';
+  const named = new Set<string>();
+  const sink: HistorySink = (record) => {
+    file.sink(record);
+    if (record.kind === 'operation')
+      for (const key of keysNamedBy([record.operation])) named.add(key);
+  };
+  const history = new History({ title, settings }, sink, { keepsOperations: false });
   const missing: string[] = [];
   const deaths: string[] = [];
   const reads = new ReadyReads(target, say);
@@ -104,15 +110,14 @@ async function recordedRun(options: RunOptions, file: HistoryFile): Promise<Hist
     await Promise.all([clients, watch]);
   }
   await pause(QUIET_MS);
-  history.addEnd(await readEnd(accessTo(target, reads), 'after the faults', history));
+  history.addEnd(await readEnd(accessTo(target, reads), 'after the faults', named));
   await coldStart(options);
-  history.addEnd(await readEnd(accessTo(target, reads), 'after a cold start', history));
+  history.addEnd(await readEnd(accessTo(target, reads), 'after a cold start', named));
   history.addVerdict(verdict('stock-is-there', 'every key of the stock on every node', missing));
   const judged = `${reads.reads} reads from nodes that said so`;
   history.addVerdict(verdict('ready-nodes-answer', judged, reads.findings));
   history.addVerdict(verdict('no-node-ends-by-itself', 'all processes', deaths));
   history.addVerdict(await legacy);
-  return history;
 }
 
 async function coldStart({ target, say }: RunOptions): Promise<void> {

@@ -11,7 +11,7 @@ import pg from 'pg';
 import { expect } from 'vitest';
 import { judgeRun } from '../../../chaos/checkers/index.ts';
 import { ChaosClient } from '../../../chaos/client.ts';
-import { readEnd } from '../../../chaos/end-state.ts';
+import { keysNamedBy, readEnd } from '../../../chaos/end-state.ts';
 import { History, type Operation, type Values } from '../../../chaos/history.ts';
 import { writeHistoryFile } from '../../../chaos/history-file.ts';
 import { recorded } from '../../../chaos/recording.ts';
@@ -156,7 +156,7 @@ export async function expectNothingLost(
     cleanMemory: () => Promise.resolve(new Map()),
     table: (keys: readonly string[]) => readTable(store, keys),
   };
-  history.addEnd(await readEnd(access, 'at the end', history));
+  history.addEnd(await readEnd(access, 'at the end', keysNamedBy(history.operations)));
   const wrong = judgeRun(history, WORKLOADS).filter(
     ({ status }) => status !== 'holds' && status !== 'not-judged',
   );

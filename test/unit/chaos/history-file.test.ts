@@ -94,3 +94,12 @@ test('part of a history has the operations of some workloads, and all of the res
   expect(part.primaries).toEqual(whole.primaries);
   expect(part.verdicts).toEqual(whole.verdicts);
 });
+
+test('a run may leave its operations to the sink alone', () => {
+  const kinds: string[] = [];
+  const sink = ({ kind }: HistoryRecord): void => void kinds.push(kind);
+  const history = new History(INFO, sink, { keepsOperations: false });
+  history.add(op(1, 2, 'SET k a', 'OK'));
+  expect(history.operations).toEqual([]);
+  expect(kinds).toEqual(['run', 'operation']);
+});
