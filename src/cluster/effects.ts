@@ -73,11 +73,17 @@ export function encodeEffects(effects: readonly OwnerEffect[]): Buffer {
   return scratch.take();
 }
 
+/** Slots `slot`..`to`. */
+export interface SlotRun {
+  readonly slot: number;
+  readonly to: number;
+}
+
 /** Runs of neighbouring slots for which `alike` holds of each two neighbours. `slots` ascend. */
 export function slotRuns(
   slots: readonly number[],
   alike: (a: number, b: number) => boolean,
-): { slot: number; to: number }[] {
+): SlotRun[] {
   const runs: { slot: number; to: number }[] = [];
   for (const slot of slots) {
     const last = runs.at(-1);

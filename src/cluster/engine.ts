@@ -73,10 +73,15 @@ export interface OverView {
   readonly unsettled: readonly Op[];
 }
 
-interface WaitingFlush {
+/** A flush of this node's slots, or of those among them that are wanted. */
+export interface FlushRequest {
+  /** Null: all databases. */
   readonly db: number | null;
+  isWanted(slot: number): boolean;
+  /** Monotonic milliseconds after which the outcome is told as unknown. */
   readonly deadlineMs: number;
-  readonly done: (outcome: OpOutcome) => void;
+  /** Told once, with the slots that the flush is about. */
+  done(outcome: OpOutcome, slots: readonly number[]): void;
 }
 
 const SWEEP_MS = 50;
@@ -157,7 +162,7 @@ export class Engine {
   /** A flush under way: everything else waits for it. */
   #flushing: Op | null = null;
   /** Flushes that wait for another one, or for holds to end. */
-  #flushes: WaitingFlush[] = [];
+  #flushes: FlushRequest[] = [];
   /** Holds that wait until no flush is wanted any more. */
   #afterFlush: (() => void)[] = [];
   /** No command begins here any more; those under way end. */
@@ -384,11 +389,11 @@ export class Engine {
   }
 
   /**
-   * FLUSHALL / FLUSHDB of this node's slots. `done` gets null, or the error reply. Everything else here
-   * waits until it is committed, so no read can see a slot half flushed or load a row that is going.
+   * FLUSHALL / FLUSHDB of this node's slots. Everything else here waits until it is committed, so no read can
+   * see a slot half flushed or load a row that is going.
    */
-  flush(db: number | null, deadlineMs: number, done: (outcome: OpOutcome) => void): void {
-    this.#flushes.push({ db, deadlineMs, done });
+  flush(request: FlushRequest): void {
+    this.#flushes.push(request);
     this.#beginFlush();
   }
 
@@ -415,10 +420,12 @@ export class Engine {
     for (const then of waiting) then();
   }
 
-  #flush({ db, deadlineMs, done }: WaitingFlush): void {
+  #flush(request: FlushRequest): void {
+    const { db, deadlineMs } = request;
     const { slots, keyspace } = this.#env;
     const mine: number[] = [];
-    for (let slot = 0; slot < SLOT_COUNT; slot++) if (slots.isActivePrimary(slot)) mine.push(slot);
+    for (let slot = 0; slot < SLOT_COUNT; slot++)
+      if (slots.isActivePrimary(slot) && request.isWanted(slot)) mine.push(slot);
     const floor = { slots: mine, db, ...this.operations.nextVersion() };
     for (const slot of mine) {
       keyspace.clearSlot(slot, db);
@@ -431,8 +438,8 @@ export class Engine {
       slots: mine,
       touched: [],
       deadlineMs,
-      settle: done,
-      onOverdue: () => done({ kind: 'unknown' }),
+      settle: (outcome) => request.done(outcome, mine),
+      onOverdue: () => request.done({ kind: 'unknown' }, mine),
     });
     if (op.finished) return this.#beginFlush();
     this.#flushing = op;
@@ -457,7 +464,7 @@ export class Engine {
    */
   endView(): OverView {
     this.#flushing = null;
-    for (const { done } of this.#flushes) done(VOID);
+    for (const request of this.#flushes) request.done(VOID, []);
     this.#flushes = [];
     const unsettled = this.operations.endView();
     const waiters = this.loader.adopt().map((waiter) => () => waiter(null));
@@ -501,7 +508,7 @@ export class Engine {
     for (const task of this.gates.takeTasks(now)) task.onReply(NOT_DONE_IN_TIME, '');
     const lateFlushes = this.#flushes.filter(({ deadlineMs }) => deadlineMs <= now);
     this.#flushes = this.#flushes.filter(({ deadlineMs }) => deadlineMs > now);
-    for (const { done } of lateFlushes) done(VOID);
+    for (const request of lateFlushes) request.done(VOID, []);
     if (this.#parked.length === 0) return;
     const late = this.#parked.filter((task) => task.deadlineMs <= now);
     if (late.length === 0) return;

@@ -23,9 +23,9 @@ import {
   StoreError,
 } from '../storage/postgres/store.ts';
 import { ReplyError } from '../errors.ts';
+import { type SlotRun, slotRuns } from './effects.ts';
 import type { Engine } from './engine.ts';
 import type { Lease } from './lease.ts';
-import type { OpOutcome } from './op.ts';
 import type { Peers } from './peers.ts';
 import type { Replica } from './replica.ts';
 import { CallFailed, Method, type Rpc } from './rpc.ts';
@@ -81,6 +81,14 @@ interface PartRequest extends PageRequest {
   readonly epoch: number;
 }
 
+interface FlushCall {
+  /** Null: all databases. */
+  readonly db: number | null;
+  readonly epoch: number;
+  /** The slots that are still to be flushed. */
+  readonly left: readonly SlotRun[];
+}
+
 interface Page {
   readonly keys: readonly FoundKey[];
   /** Where to go on; the slot is `to` at the end. */
@@ -113,9 +121,7 @@ export class Gather {
     rpc.handle(Method.RandomKey, (_from, body) =>
       clear(() => this.#randomHere((body as { db: number }).db)),
     );
-    rpc.handle(Method.Flush, (_from, body) =>
-      this.#flushHere(body as { db: number | null; epoch: number }),
-    );
+    rpc.handle(Method.Flush, (_from, body) => this.#flushHere(body as FlushCall));
   }
 
   countKeys(db: number): Promise<number> {
@@ -196,14 +202,18 @@ export class Gather {
     });
   }
 
-  /** Deletes everything, primary by primary; tried again over a change of view until its time is up. */
+  /**
+   * Deletes everything, primary by primary; tried again over a change of view until its time is up. What was
+   * written to a slot after its flush must stay, so each slot is flushed once: later rounds ask for the rest, and
+   * when it is not known whether a primary has flushed, the outcome is unknown, and nobody is asked again.
+   */
   async flush(db: number | null): Promise<void> {
     const { platform } = this.#env;
     const deadlineMs = platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
+    const left = new Set(Array.from({ length: SLOT_COUNT }, (_, slot) => slot));
     let begun = false;
     for (;;) {
-      const epoch = this.#env.epoch();
-      const body = { db, epoch };
+      const body = { db, epoch: this.#env.epoch(), left: slotRuns([...left], always) };
       const asked = this.#env
         .primaries()
         .map((owner) =>
@@ -212,11 +222,13 @@ export class Gather {
       const failures: unknown[] = [];
       for (const answer of await Promise.allSettled(asked)) {
         if (answer.status === 'rejected') failures.push(answer.reason);
+        else for (const slot of slotsIn(answer.value)) left.delete(slot);
         begun ||= answer.status === 'fulfilled' || mayHaveFlushed(answer.reason);
       }
-      if (failures.length === 0 && asked.length > 0 && this.#env.epoch() === epoch) return;
+      if (left.size === 0) return;
       const final = failures.find((failure) => !(failure instanceof CallFailed));
       if (final !== undefined) throw flushRefused(final, begun);
+      if (failures.some(mayHaveFlushed)) throw flushOverdue(begun);
       if (platform.clock.monotonicMs() > deadlineMs) throw flushOverdue(begun);
       await sleep(platform.timers, RETRY_MS);
     }
@@ -470,7 +482,8 @@ export class Gather {
     return null;
   }
 
-  #flushHere({ db, epoch }: { db: number | null; epoch: number }): Promise<void> {
+  /** Returns the slots that were flushed: those of this node among the ones that are left. */
+  #flushHere({ db, epoch, left }: FlushCall): Promise<SlotRun[]> {
     if (epoch !== this.#env.epoch()) throw new CallFailed('another view', false);
     this.#requireActive();
     const deadlineMs = this.#env.platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
@@ -481,11 +494,17 @@ export class Gather {
       const timer = this.#env.platform.timers.after(this.#env.requestTimeoutMs, () => {
         reject(new CallFailed('the flush was not confirmed', true));
       });
-      this.#env.engine.flush(db, deadlineMs, (outcome: OpOutcome) => {
-        timer.cancel();
-        if (outcome.kind === 'done') resolve();
-        else if (outcome.kind === 'failed') reject(new ReplyError('STOREFAIL', outcome.reason));
-        else reject(new CallFailed('the flush was not confirmed', outcome.kind === 'unknown'));
+      const wanted = new Set(slotsIn(left));
+      this.#env.engine.flush({
+        db,
+        deadlineMs,
+        isWanted: (slot) => wanted.has(slot),
+        done: (outcome, slots) => {
+          timer.cancel();
+          if (outcome.kind === 'done') resolve(slotRuns(slots, always));
+          else if (outcome.kind === 'failed') reject(new ReplyError('STOREFAIL', outcome.reason));
+          else reject(new CallFailed('the flush was not confirmed', outcome.kind === 'unknown'));
+        },
       });
     });
   }
@@ -500,6 +519,14 @@ async function clear<T>(work: () => Promise<T> | T): Promise<T> {
     const text = `the database could not be asked (${error.message}); nothing was changed`;
     throw new ReplyError('STOREDOWN', text, { cause: error });
   }
+}
+
+function always(): boolean {
+  return true;
+}
+
+function* slotsIn(runs: readonly SlotRun[]): Generator<number> {
+  for (const { slot, to } of runs) for (let at = slot; at <= to; at++) yield at;
 }
 
 /** After this failure some keys of that primary may be gone. */

@@ -153,6 +153,34 @@ describe('FLUSHALL', () => {
     });
   });
 
+  test('empties each key once: what is written while it goes on elsewhere stays', async () => {
+    const sim = await threeNodes({ replicas: 1 });
+    await fill(sim, 20);
+    const key = sim.keyOn('b', 'after-');
+    sim.kill('c');
+    await sim.run(50);
+    const flushed = sim.wait(sim.node('a').cluster.flush(null));
+    await sim.run(100);
+    expect(await sim.wait(sim.client('b').send('SET', key, 'kept'))).toBe('+OK');
+    expect(sim.node('a').cluster.epoch).toBe(sim.node('b').cluster.epoch);
+    await flushed;
+    expect(await sim.wait(sim.client('b').send('GET', key))).toBe('$4 kept');
+    expect(await sim.wait(sim.node('a').cluster.dbsize(0))).toBe(1);
+  });
+
+  test('has an unknown outcome when a primary is lost in the middle of it', async () => {
+    const sim = await threeNodes();
+    await fill(sim, 20);
+    sim.database.holdCommits('c');
+    const flushed = sim.wait(sim.node('a').cluster.flush(null));
+    await sim.until(() => sim.database.isHeld('commit c'), 1000, 'the flush is under way');
+    sim.kill('c');
+    await expect(flushed).rejects.toMatchObject({
+      code: 'UNKNOWN',
+      message: expect.stringMatching(/outcome unknown.*some keys may be deleted/) as string,
+    });
+  });
+
   test('that one primary cannot do has an unknown outcome, as others have deleted their keys', async () => {
     const sim = await threeNodes();
     await fill(sim, 20);
