@@ -407,6 +407,14 @@ export class Engine {
     else this.#afterFlush.push(then);
   }
 
+  /**
+   * Memory is empty and the table not yet: what is read from there now is no news, neither when it arrives before the
+   * flush is committed nor, since its slots count as changed once more then, after it.
+   */
+  get flushing(): boolean {
+    return this.#flushing !== null;
+  }
+
   #beginFlush(): void {
     if (this.#flushing !== null || this.gates.held > 0) return;
     const next = this.#flushes.shift();
@@ -444,6 +452,7 @@ export class Engine {
     if (op.finished) return this.#beginFlush();
     this.#flushing = op;
     op.watch(({ kind }) => {
+      for (const slot of mine) slots.changes[slot]!++;
       if (kind !== 'done') for (const slot of mine) slots.setComplete(slot, false);
       // Learned in a later view, it says nothing of what this node's memory holds now.
       else if (db === null && op.epoch === this.#env.epoch()) this.operations.declareEmptied(mine);
