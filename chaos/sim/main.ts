@@ -205,7 +205,7 @@ async function searchAll(options: Options, copy: BrokenCopy): Promise<number> {
       say(`${nameOf(rule)}: not searched for, because ${rule.unseen}`);
       continue;
     }
-    const done = await search(rule, { root: ROOT, copy, workers, seeds });
+    const done = await search(rule, { copy, workers, seeds });
     say(describeSearch(done));
     searches.push(done);
     if (record) recordFound(ROOT, done);

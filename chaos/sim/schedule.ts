@@ -8,6 +8,7 @@ import { type Verdict, verdict } from '../checkers/checker.ts';
 import { judgeRun } from '../checkers/index.ts';
 import { History } from '../history.ts';
 import { keysOf } from '../checkers/linearizability/keyspace-model.ts';
+import { CacheWatch } from './cache-watch.ts';
 import { Clients } from './clients.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { NONE_PREFIX, Sim } from './cluster.ts';
@@ -55,6 +56,7 @@ class Schedule {
   readonly #removals: RemovalWatch;
   readonly #log: string[] = [];
   readonly #pace: PaceWatch;
+  readonly #caches: CacheWatch;
   readonly #dirty: string[] = [];
   readonly #troubles: string[] = [];
 
@@ -84,6 +86,7 @@ class Schedule {
     this.#clocks = new ClockWatch(this.#sim, this.#history);
     this.#removals = new RemovalWatch(this.#sim, this.#ground);
     this.#pace = new PaceWatch(this.#sim, this.#ground, plan);
+    this.#caches = new CacheWatch(this.#sim, plan, () => this.#keysOf(''));
   }
 
   async run(): Promise<Outcome> {
@@ -106,6 +109,7 @@ class Schedule {
       this.#noRequestFails(),
       verdict('removals', `${this.#removals.removals} removals`, this.#removals.findings),
       verdict('becomes-clean', 'all keys after the faults', this.#dirty),
+      verdict('cache-stays', `${this.#caches.outages} outages`, this.#caches.findings),
       this.#batchesAreBounded(),
       this.#judgeLegacyCalls(),
       ...judgeRun(this.#history, this.#plan.workloads),

@@ -1,6 +1,7 @@
 import { expiring } from '../workloads/expiring.ts';
 import { legacyKeys, legacyMoves } from '../workloads/legacy-keys.ts';
 import { memoryOnly } from '../workloads/memory-only.ts';
+import { hotKey } from '../workloads/hot-key.ts';
 import { WORKLOADS } from '../workloads/index.ts';
 import type { Workload } from '../workloads/workload.ts';
 
@@ -11,4 +12,5 @@ export const SIM_WORKLOADS: readonly Workload[] = [
   legacyKeys,
   legacyMoves,
   expiring,
+  hotKey,
 ];

@@ -45,7 +45,6 @@ test.each([...BROKEN_BUILDS, ...share()].map((rule) => [nameOf(rule), rule] as c
   async (_name, rule) => {
     const workers = availableParallelism();
     const { caught, withRule } = await search(rule, {
-      root: ROOT,
       copy,
       workers,
       seeds: seedsOf(rule),

@@ -41,11 +41,11 @@ export const COMMIT_RULES: readonly Rule[] = [
     row: 'delete-then-older-set',
     rule: 'what comes back from the database goes to it again in its order',
     focus: {
-      faults: ['refused-rows', 'lost-lane'],
-      workloads: ['registers', 'written-together'],
-      nodes: 2,
-      options: { lanePipeline: 4, batchRowsMax: 1 },
-      pace: { clients: 4, connections: 2, depth: 6, pauseMsMax: 5, databaseMs: 15 },
+      faults: ['lost-lane'],
+      workloads: ['registers'],
+      nodes: 1,
+      options: { lanePipeline: 4, batchRowsMax: 8 },
+      pace: { clients: 4, connections: 2, depth: 6, pauseMsMax: 5, databaseMs: 60 },
     },
     edits: [
       {
@@ -85,6 +85,11 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'endless-dirty-read',
     rule: 'a read waits for what it read, not for a key that nobody writes',
+    focus: {
+      faults: [],
+      workloads: ['hot-key'],
+      pace: { clients: 4, connections: 2, depth: 3, pauseMsMax: 1, workMs: 6500, databaseMs: 4 },
+    },
     edits: [
       {
         file: ENGINE,
@@ -138,6 +143,12 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'database-down-writes',
     rule: 'while the database is known to be down, writes are refused before they run',
+    focus: {
+      faults: ['database-crash'],
+      workloads: ['unique-values', 'registers'],
+      options: { maxmemory: 0 },
+      pace: { pauseMsMax: 30 },
+    },
     edits: [
       {
         file: ENGINE,
@@ -200,7 +211,11 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'old-frames',
     rule: 'a new session of a peer ends the older one',
-    focus: { faults: ['late-frames'], workloads: ['registers', 'counters'] },
+    focus: {
+      faults: ['late-frames'],
+      workloads: ['moves', 'written-together'],
+      pace: { clients: 4, pauseMsMax: 15, faults: 6 },
+    },
     edits: [
       {
         file: 'src/cluster/peers.ts',
@@ -247,6 +262,7 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'delete-then-hydrate',
     rule: 'a delete leaves a tombstone where there is a legacy source',
+    focus: { faults: ['legacy-slow'], workloads: ['legacy-keys'] },
     edits: [
       {
         file: 'src/storage/memory/working-set.ts',
@@ -258,6 +274,12 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'ttl-clocks',
     rule: 'close to its expiry, only the primary answers for a key',
+    focus: {
+      faults: ['half-cut', 'delays'],
+      workloads: ['expiring'],
+      sessions: ['lane'],
+      pace: { jitterMs: 15 },
+    },
     edits: [
       {
         file: ROUTER,
@@ -269,6 +291,12 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'reaper-meets-persist',
     rule: 'the reaper leaves rows whose slot was written since it looked',
+    focus: {
+      faults: ['late-answers'],
+      workloads: ['expiring'],
+      sessions: ['loads'],
+      pace: { workMs: 7000 },
+    },
     edits: [
       {
         file: 'src/cluster/upkeep.ts',
@@ -280,6 +308,7 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'partial-hash',
     rule: 'an effect on a key that is not held in full leaves it absent',
+    focus: { faults: [], workloads: ['expiring'], options: { maxmemory: 20_000 } },
     edits: [
       {
         file: 'src/cluster/replica.ts',
@@ -292,6 +321,7 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'huge-delete',
     rule: 'a flush is a floor a slot, not a row a key',
+    focus: { faults: ['flush'], workloads: ['unique-values'] },
     edits: [
       {
         file: ENGINE,

@@ -1,14 +1,14 @@
 /**
  * Random schedules of a build without one rule, until a checker fails. A seed counts only when its
- * schedule passes with the rule on: else it would be the program that is wrong, or the checker.
+ * schedule passes with the rule on, in this process: else it is the program that is wrong, or the checker.
  */
-import { CRASH, type Failure, runSeeds, type SeedReport } from '../runner.ts';
+import type { Verdict } from '../../checkers/checker.ts';
+import { CRASH, runSeeds, type SeedReport } from '../runner.ts';
+import { failures, runSchedule } from '../schedule.ts';
 import type { BrokenCopy } from './copy.ts';
 import { nameOf, type Rule } from './rule.ts';
 
 export interface SearchOptions {
-  /** The checkout, whose rules are all on. */
-  readonly root: string;
   readonly copy: BrokenCopy;
   readonly workers: number;
   /** Tried in this order, `workers` at a time, until one fails. */
@@ -26,12 +26,12 @@ export interface Search {
   readonly tried: number;
   readonly caught: Catch | null;
   /** What the schedule of the catch violates with the rule on. */
-  readonly withRule: readonly Failure[];
+  readonly withRule: readonly Verdict[];
 }
 
 /** Looks for the first seed that shows that the rule is off. Throws when the broken build does not run. */
 export async function search(rule: Rule, options: SearchOptions): Promise<Search> {
-  const { copy, root } = options;
+  const { copy, workers } = options;
   copy.breakRule(rule);
   const seeds = options.seeds[Symbol.iterator]();
   let tried = 0;
@@ -39,7 +39,7 @@ export async function search(rule: Rule, options: SearchOptions): Promise<Search
   await runSeeds({
     ...(rule.focus === undefined ? {} : { focus: rule.focus }),
     root: copy.root,
-    workers: options.workers,
+    workers,
     next() {
       const next = first === null ? seeds.next() : undefined;
       return next === undefined || next.done === true ? undefined : next.value;
@@ -53,26 +53,13 @@ export async function search(rule: Rule, options: SearchOptions): Promise<Search
   const caught = first as SeedReport | null;
   if (caught === null) return { rule, tried, caught: null, withRule: [] };
   const checkers = caught.failures.map(({ checker }) => checker);
-  const withRule = await failuresWith(rule, root, caught.seed);
+  const withRule = failures(await runSchedule(caught.seed, rule.focus));
   return { rule, tried, caught: { seed: caught.seed, checkers }, withRule };
 }
 
-async function failuresWith(rule: Rule, root: string, seed: number): Promise<readonly Failure[]> {
-  const left = [seed];
-  let found: readonly Failure[] = [];
-  await runSeeds({
-    ...(rule.focus === undefined ? {} : { focus: rule.focus }),
-    root,
-    workers: 1,
-    next: () => left.pop(),
-    onReport: ({ failures }) => (found = failures),
-  });
-  return found;
-}
-
 /** A build that cannot be loaded would look like one that is caught. */
-function assertRuns(rule: Rule, { failures }: SeedReport): void {
-  const broken = failures.find(
+function assertRuns(rule: Rule, report: SeedReport): void {
+  const broken = report.failures.find(
     ({ checker, text }) =>
       checker === CRASH && /the worker ended|SyntaxError|ERR_MODULE|Transform failed/.test(text),
   );
@@ -86,6 +73,8 @@ export function describeSearch({ rule, tried, caught, withRule }: Search): strin
   if (caught === null) return `${name}: NOT FOUND in ${tried} schedules`;
   const found = `${name}: found by ${caught.checkers.join(', ')}; replay: npm run sim -- --broken ${name} --seed ${caught.seed}`;
   if (withRule.length === 0) return found;
-  const texts = withRule.map(({ text }) => text).join('\n');
+  const texts = withRule
+    .map(({ checker, findings }) => `${checker}: ${findings.join('\n')}`)
+    .join('\n');
   return `${found}\n  BUT the same schedule fails with the rule on: npm run sim -- --about ${name} --seed ${caught.seed}\n${texts}`;
 }

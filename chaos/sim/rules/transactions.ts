@@ -41,7 +41,7 @@ export const TRANSACTION_RULES: readonly Rule[] = [
   {
     row: 'hot-key-hold',
     rule: 'commands that come after a hold wait for its end',
-    focus: { faults: [], workloads: ['moves', 'written-together'] },
+    focus: { faults: [], workloads: ['hot-key', 'moves'] },
     edits: [
       {
         file: 'src/cluster/gates.ts',

@@ -94,6 +94,12 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'zones-and-removal',
     rule: 'owners come from the settled list, less the removed',
+    focus: {
+      faults: ['kill'],
+      workloads: ['memory-only'],
+      nodes: 3,
+      options: { replicas: 2, zones: { 'node-1': 'one', 'node-2': 'one', 'node-3': 'two' } },
+    },
     edits: [
       {
         file: 'src/cluster/view.ts',
@@ -105,6 +111,12 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'unsettled-copies',
     rule: 'after a change of view the primary sends its state of what is unsettled anywhere',
+    focus: {
+      faults: ['kill', 'delays', 'kill-at-commit'],
+      workloads: ['memory-only'],
+      options: { replicas: 3 },
+      pace: { jitterMs: 15 },
+    },
     edits: [
       {
         file: 'src/cluster/cluster-node.ts',
@@ -248,6 +260,7 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'other-database',
     rule: 'the first view after a failover of the database is above every epoch seen',
+    focus: { faults: ['database-loses-commits', 'join', 'set-weight'] },
     edits: [{ file: MEMBERSHIP, from: 'above: this.#env.highestEpoch,', to: 'above: 0,' }],
   },
 ];
