@@ -46,6 +46,7 @@ export class Ground {
   readonly #dangers: { readonly nodes: ReadonlySet<string>; lives: number }[] = [];
   /** Nodes that may have been in trouble at some time. */
   readonly endangered = new Set<string>();
+  #joined = 0;
   /** Cuts between machines that are not healed. */
   cuts = 0;
   /** The database is down or unreachable for all: one such fault at a time. */
@@ -113,10 +114,25 @@ export class Ground {
     return danger !== undefined;
   }
 
-  /** A node that was not there before. */
-  join(name: string): void {
+  /** Starts a node that was not there before. Undefined: there are enough. */
+  join(): string | undefined {
+    if (this.#nodes.length >= NODES_MAX) return undefined;
+    const name = `extra-${++this.#joined}`;
     this.#nodes.push(name);
     this.start(name);
+    return name;
+  }
+
+  /** The same, for a fault that has it alone. */
+  takeNew(): string | undefined {
+    const name = this.join();
+    if (name !== undefined) this.#taken.add(name);
+    return name;
+  }
+
+  /** It is no member any more, and its process is gone. */
+  forget(name: string): void {
+    this.#nodes.splice(this.#nodes.indexOf(name), 1);
   }
 
   start(name: string): void {
@@ -141,6 +157,9 @@ export class Ground {
     return this.sim.sleep(ms);
   }
 }
+
+/** Larger clusters cost more time than they show. */
+const NODES_MAX = 8;
 
 /** Whoever started a process kills it when it takes longer to end, milliseconds. */
 const STOP_MS_MAX = 10_000;

@@ -5,6 +5,7 @@
  */
 import { keysOf } from '../checkers/linearizability/keyspace-model.ts';
 import { slotOf } from '../../src/cluster/slot.ts';
+import { place } from '../../src/cluster/view.ts';
 import type { Sim } from './cluster.ts';
 import type { Ground } from './ground.ts';
 import type { Plan } from './plan.ts';
@@ -57,18 +58,22 @@ export class PaceWatch {
     };
     const isFine = !this.#ground.endangered.has(node);
     if (tookMs > (isFine ? this.#answerMsMax : ANSWER_MS_MAX)) say('');
-    else if (tookMs > PACE_MS_MAX && isFine && this.#needsNobody(node, keys[0]!, nowMs - tookMs))
+    else if (tookMs > PACE_MS_MAX && isFine && this.#needsNobody(keys[0]!, nowMs - tookMs))
       say(', and needs no node that is in trouble');
   }
 
-  /** No owner of the key was in any trouble, as the node that was asked was not, and the view stood. */
-  #needsNobody(node: string, key: string, sinceMs: number): boolean {
+  /**
+   * No owner of the key was in any trouble, as the node that was asked was not, and it waited as long in a view
+   * that stood: what a new view costs comes on top.
+   */
+  #needsNobody(key: string, sinceMs: number): boolean {
     if (!this.#confined || !this.#alone || this.#ground.endangered.size === 0) return false;
-    const viewedAtMs = this.#sim.database.committedViews.at(-1)?.atMs ?? 0;
-    if (viewedAtMs > sinceMs - AFTER_VIEW_MS) return false;
-    if (this.#ground.endangered.has(node) || this.#sim.node(node).cluster.life === null)
-      return false;
-    const { owners, learners } = this.#sim.groupOf(slotOf(key));
+    const { committedViews } = this.#sim.database;
+    const at = committedViews.findLastIndex(({ atMs }) => atMs < sinceMs);
+    const [then, next] = [committedViews[at], committedViews[at + 1]];
+    if (then === undefined || then.atMs > sinceMs - AFTER_VIEW_MS) return false;
+    if (next !== undefined && next.atMs < sinceMs + PACE_MS_MAX) return false;
+    const { owners, learners } = place(then.view)[slotOf(key)]!;
     return ![...owners, ...learners].some((member) => this.#ground.endangered.has(member.node));
   }
 }

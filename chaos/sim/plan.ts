@@ -10,7 +10,7 @@ import { SeededRandom } from './random.ts';
 import { SIM_WORKLOADS } from './workloads.ts';
 
 /** Goes up with every change that makes a seed mean something else. */
-export const GENERATOR = 4;
+export const GENERATOR = 5;
 
 export interface PlannedFault {
   readonly fault: SimFault;
@@ -57,6 +57,8 @@ export interface Plan {
   readonly seed: number;
   readonly nodes: readonly string[];
   readonly clocks: ReadonlyMap<string, ClockFaults>;
+  /** How wrong the database's clock looks to a node, as over a way that is not as long there as back, milliseconds. */
+  readonly clockErrorsMs: ReadonlyMap<string, number>;
   readonly options: SimOptions;
   readonly pace: Pace;
   readonly workloads: readonly Workload[];
@@ -68,6 +70,8 @@ export interface Plan {
 
 /** Drift of clocks, well within what the margin of a lease is for. */
 const RATE_MAX = 0.01;
+/** With what the ways to the database differ by on top of it, two nodes are within the bound of the options. */
+const CLOCK_ERROR_MS_MAX = 15;
 const FAULTS_MAX = 6;
 const WORKLOADS_MAX = 4;
 const SESSIONS: readonly SessionRole[] = ['lane', 'lease', 'control', 'loads'];
@@ -85,6 +89,7 @@ export function planOf(seed: number, focus: Focus = {}): Plan {
     seed,
     nodes,
     clocks: new Map(nodes.map((name) => [name, drawClocks(random)])),
+    clockErrorsMs: new Map(nodes.map((name) => [name, drawClockError(random)])),
     options,
     pace,
     workloads: drawWorkloads(random, { options, faults }, focus.workloads),
@@ -166,6 +171,10 @@ function drawClocks(random: SeededRandom): ClockFaults {
     rate: 1 + random.between(-RATE_MAX, RATE_MAX),
     wallOffsetMs: random.between(-3000, 3000),
   };
+}
+
+function drawClockError(random: SeededRandom): number {
+  return random.chance(0.5) ? 0 : random.between(-CLOCK_ERROR_MS_MAX, CLOCK_ERROR_MS_MAX);
 }
 
 function drawOptions(random: SeededRandom, nodes: readonly string[]): SimOptions {

@@ -74,6 +74,7 @@ class Schedule {
     database.inTwoParts = () => pace.twoParts > 0 && random.chance(pace.twoParts);
     time.sharesTurn = () => pace.sharesTurn > 0 && random.chance(pace.sharesTurn);
     legacy.valueOf = (key) => (slotOf(key) % LEGACY_HOLE === 0 ? undefined : `legacy of ${key}`);
+    for (const [node, errorMs] of plan.clockErrorsMs) database.clockErrorMs.set(node, errorMs);
     this.#ground = new Ground({
       sim: this.#sim,
       nodes: plan.nodes,
@@ -273,8 +274,10 @@ class Schedule {
     const name = 'no-request-fails';
     if (this.#plan.faults.some(({ fault }) => fault.harmless !== true))
       return { checker: name, status: 'not-judged', judged: 'something broke', findings: [] };
+    // Whoever asks a node that has not joined yet is told so.
     const failed = this.#history.operations.filter(
-      ({ outcome, reply }) => outcome !== 'ok' && reply !== 'ERR no such key',
+      ({ outcome, reply }) =>
+        outcome !== 'ok' && reply !== 'ERR no such key' && !String(reply).startsWith('LOADING '),
     );
     const findings = failed.map(
       ({ command, node, startedAtMs, reply }) =>

@@ -24,7 +24,7 @@ const crash = onServer('database-crash', async (ground, random) => {
   const { database } = ground.sim;
   ground.say('the database crashes');
   database.crash();
-  if (random.chance(0.3)) database.loseRenewals(1 + random.below(10));
+  if (random.chance(0.5)) database.loseRenewals(1 + random.below(10));
   await ground.sleep(random.chance(0.5) ? random.between(0, 1500) : random.between(1500, 6000));
   ground.say('the database is back');
   database.restart();

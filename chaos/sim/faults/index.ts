@@ -6,6 +6,7 @@ import { MOMENT_FAULTS } from './moments.ts';
 import { NETWORK_FAULTS } from './network.ts';
 import { OPERATOR_FAULTS } from './operators.ts';
 import { PROCESS_FAULTS } from './processes.ts';
+import { VIEW_FAULTS } from './views.ts';
 
 /** A schedule draws from these. To change the list is to change what every seed means. */
 export const SIM_FAULTS: readonly SimFault[] = [
@@ -16,4 +17,5 @@ export const SIM_FAULTS: readonly SimFault[] = [
   ...OPERATOR_FAULTS,
   ...LEGACY_FAULTS,
   ...MOMENT_FAULTS,
+  ...VIEW_FAULTS,
 ];

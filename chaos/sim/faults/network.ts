@@ -149,7 +149,8 @@ const delays: SimFault = {
     const [a, b] = random.shuffled([...ground.nodes, DATABASE]);
     if (a === undefined || b === undefined) return;
     const ms = random.between(5, 400);
-    ground.endanger([a, b], Infinity);
+    // To the database it is no trouble: a lease has room for it.
+    if (a !== DATABASE && b !== DATABASE) ground.endanger([a, b], Infinity);
     ground.say(`what ${a} sends to ${b} takes ${ms.toFixed(0)} ms longer`);
     ground.sim.network.delay(a, b, ms);
     await ground.sleep(random.between(500, 5000));

@@ -134,15 +134,10 @@ const join: SimFault = {
   name: 'join',
   harmless: true,
   async inject(ground, random) {
-    const name = `extra-${ground.nodes.length + 1}`;
-    if (ground.nodes.length >= NODES_MAX) return;
-    ground.join(name);
+    if (ground.join() === undefined) return;
     await ground.sleep(random.between(0, 2000));
   },
 };
-
-/** Larger clusters cost more time than they show. */
-const NODES_MAX = 8;
 
 export const PROCESS_FAULTS: readonly SimFault[] = [
   kill,

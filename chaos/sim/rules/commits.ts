@@ -11,9 +11,18 @@ export const COMMIT_RULES: readonly Rule[] = [
     row: 'db-ahead-of-replica',
     rule: 'an operation enters the lane only when all owners have confirmed it',
     focus: {
-      faults: ['kill', 'kill-at-commit', 'delays'],
+      faults: ['delays', 'one-link'],
       workloads: ['registers', 'counters'],
-      pace: { databaseMs: 0.5, jitterMs: 15 },
+      nodes: 3,
+      options: { replicas: 3 },
+      pace: {
+        clients: 4,
+        connections: 2,
+        pauseMsMax: 15,
+        databaseMs: 0.5,
+        jitterMs: 15,
+        faults: 6,
+      },
     },
     edits: [
       {
@@ -145,9 +154,9 @@ export const COMMIT_RULES: readonly Rule[] = [
     rule: 'while the database is known to be down, writes are refused before they run',
     focus: {
       faults: ['database-crash'],
-      workloads: ['unique-values', 'registers'],
+      workloads: ['registers', 'counters'],
       options: { maxmemory: 0 },
-      pace: { pauseMsMax: 30 },
+      pace: { clients: 4, connections: 2, depth: 6, pauseMsMax: 1500 },
     },
     edits: [
       {
@@ -197,8 +206,10 @@ export const COMMIT_RULES: readonly Rule[] = [
     row: 'retry-out-of-order',
     rule: 'nothing follows a command that an older view left undecided',
     focus: {
-      faults: ['join', 'set-weight', 'kill-at-commit', 'slow-disk'],
+      faults: ['late-answers', 'set-weight', 'join'],
       workloads: ['pipelines'],
+      sessions: ['lane'],
+      pace: { clients: 4, connections: 2, depth: 2, pauseMsMax: 30, jitterMs: 80, faults: 10 },
     },
     edits: [
       {
@@ -247,9 +258,10 @@ export const COMMIT_RULES: readonly Rule[] = [
     rule: 'what changed while its slot was scanned is not taken from the scan',
     focus: {
       faults: ['late-answers', 'refused-rows'],
-      workloads: ['compare-and-set', 'registers'],
+      workloads: ['pipelines', 'registers'],
       sessions: ['loads'],
       options: { warmUp: true },
+      pace: { faults: 10 },
     },
     edits: [
       {
@@ -275,10 +287,12 @@ export const COMMIT_RULES: readonly Rule[] = [
     row: 'ttl-clocks',
     rule: 'close to its expiry, only the primary answers for a key',
     focus: {
-      faults: ['half-cut', 'delays'],
+      faults: ['half-cut'],
       workloads: ['expiring'],
       sessions: ['lane'],
-      pace: { jitterMs: 15 },
+      nodes: 3,
+      options: { replicas: 3 },
+      pace: { clients: 4, connections: 2, depth: 3, pauseMsMax: 15, faults: 6 },
     },
     edits: [
       {
@@ -293,9 +307,10 @@ export const COMMIT_RULES: readonly Rule[] = [
     rule: 'the reaper leaves rows whose slot was written since it looked',
     focus: {
       faults: ['late-answers'],
-      workloads: ['expiring'],
+      workloads: ['expiring', 'unique-values'],
       sessions: ['loads'],
-      pace: { workMs: 7000 },
+      options: { maxmemory: 10_000 },
+      pace: { workMs: 16_000, clients: 4, pauseMsMax: 80, faults: 10 },
     },
     edits: [
       {
@@ -308,7 +323,12 @@ export const COMMIT_RULES: readonly Rule[] = [
   {
     row: 'partial-hash',
     rule: 'an effect on a key that is not held in full leaves it absent',
-    focus: { faults: [], workloads: ['expiring'], options: { maxmemory: 20_000 } },
+    focus: {
+      faults: [],
+      workloads: ['expiring', 'unique-values'],
+      options: { maxmemory: 10_000 },
+      pace: { clients: 4, pauseMsMax: 30 },
+    },
     edits: [
       {
         file: 'src/cluster/replica.ts',

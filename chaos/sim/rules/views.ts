@@ -14,10 +14,10 @@ export const VIEW_RULES: readonly Rule[] = [
     row: 'two-views-back',
     rule: 'a slot waits for the holders of all older views',
     focus: {
-      faults: ['cut-from-nodes', 'set-weight', 'stop-and-start', 'join'],
+      faults: ['deaf', 'guest', 'set-weight'],
       nodes: 4,
       options: { replicas: 1 },
-      pace: { faults: 10 },
+      pace: { faults: 10, workMs: 5000 },
     },
     edits: [{ file: SLOTS, from: 'holders = new Set(older);', to: 'holders = new Set<string>();' }],
   },
@@ -25,10 +25,11 @@ export const VIEW_RULES: readonly Rule[] = [
     row: 'batch-before-activation',
     rule: 'a slot waits whenever its owners changed, also when its primary stays',
     focus: {
-      faults: ['cut-from-nodes', 'set-weight', 'stop-and-start', 'join'],
-      nodes: 4,
+      faults: ['deaf', 'guest'],
+      workloads: ['registers', 'counters', 'compare-and-set'],
+      nodes: 3,
       options: { replicas: 2 },
-      pace: { faults: 10 },
+      pace: { faults: 8, workMs: 5000, clients: 4, connections: 2, pauseMsMax: 15 },
     },
     edits: [
       {
@@ -44,10 +45,10 @@ export const VIEW_RULES: readonly Rule[] = [
     row: 'jumped-view',
     rule: 'a node walks through every view in between',
     focus: {
-      faults: ['half-cut', 'set-weight', 'join'],
-      sessions: ['control'],
+      faults: ['deaf', 'guest'],
+      nodes: 3,
       options: { replicas: 1 },
-      pace: { faults: 10 },
+      pace: { faults: 8, workMs: 7000, clients: 4 },
     },
     edits: [
       {
@@ -66,10 +67,10 @@ export const VIEW_RULES: readonly Rule[] = [
     row: 'renewal-prolongs-old-view',
     rule: 'a renewal that names a newer view prolongs nothing until that is adopted',
     focus: {
-      faults: ['half-cut', 'set-weight', 'cut-from-nodes', 'join'],
-      sessions: ['control'],
+      faults: ['deaf', 'guest', 'set-weight'],
+      nodes: 3,
       options: { replicas: 1 },
-      pace: { faults: 10 },
+      pace: { faults: 8 },
     },
     edits: [
       {
@@ -162,7 +163,11 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'database-clock-steps',
     rule: 'only the own monotonic clock says how long a counter stands still',
-    focus: { faults: ['database-clock-steps'] },
+    focus: {
+      faults: ['database-clock-steps', 'half-cut'],
+      sessions: ['lease'],
+      pace: { faults: 10 },
+    },
     edits: [
       {
         file: MEMBERSHIP,
@@ -181,7 +186,7 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'renewals-lost',
     rule: 'a counter that changes shows life, whichever way it changes',
-    focus: { faults: ['database-crash'] },
+    focus: { faults: ['database-crash'], pace: { faults: 6, workMs: 7000 } },
     edits: [
       {
         file: MEMBERSHIP,
@@ -193,13 +198,19 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'database-restart-longer-than-lease',
     rule: 'after a gap in the own renewals everybody gets a whole lease',
-    focus: { faults: ['database-crash', 'database-hang'] },
+    focus: { faults: ['database-crash', 'delays'], pace: { faults: 8 } },
     edits: [{ file: MEMBERSHIP, from: '    if (gap) this.#observed.clear();\n', to: '' }],
   },
   {
     row: 'minority-with-database',
     rule: 'with "refuse", no lease means no answer',
-    focus: { faults: ['partition'], workloads: ['registers'], nodes: 5 },
+    focus: {
+      faults: ['partition'],
+      workloads: ['registers'],
+      nodes: 5,
+      options: { storeTimeoutMs: 300, answerMarginMs: 200 },
+      pace: { faults: 2, workMs: 7000, clients: 4, connections: 2 },
+    },
     edits: [{ file: OUTAGE, from: "this.#env.mode === 'refuse' || ", to: '' }],
   },
   {
@@ -210,7 +221,8 @@ export const VIEW_RULES: readonly Rule[] = [
       faults: ['minority'],
       workloads: ['registers'],
       nodes: 5,
-      options: { readsWithoutStore: 'serve' },
+      options: { readsWithoutStore: 'serve', storeTimeoutMs: 300, answerMarginMs: 200 },
+      pace: { faults: 2, workMs: 7000, clients: 4, connections: 2 },
     },
     edits: [
       {
