@@ -76,6 +76,17 @@ function memoryOf(sim: Sim, name: string, keys: readonly string[]): Values {
   return values;
 }
 
+/** When the times of these keys are over in the memory of a node, as far as they have one. */
+export function expiriesInMemory(sim: Sim, name: string, keys: readonly string[]): number[] {
+  const { life } = sim.node(name).cluster;
+  const entries = keys.map((key) => life?.keyspace.find(slotOf(key), 0, key));
+  return entries.flatMap((entry) =>
+    entry === undefined || entry.value === null || entry.expiresAtMs === 0
+      ? []
+      : [entry.expiresAtMs],
+  );
+}
+
 function isMemoryOnly(key: string): boolean {
   return key.startsWith(NONE_PREFIX);
 }

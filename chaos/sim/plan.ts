@@ -1,5 +1,4 @@
 /** What a seed means: how the cluster is set up, what the clients do, and which faults come when. */
-import { memoryOnly } from '../workloads/memory-only.ts';
 import type { Workload } from '../workloads/workload.ts';
 import type { SimOptions } from './cluster.ts';
 import type { SessionRole } from './database/database.ts';
@@ -7,10 +6,10 @@ import { SIM_FAULTS } from './faults/index.ts';
 import type { SimFault } from './ground.ts';
 import type { ClockFaults } from './machine.ts';
 import { SeededRandom } from './random.ts';
-import { SIM_WORKLOADS } from './workloads.ts';
+import { MEMORY_WORKLOADS, SIM_WORKLOADS } from './workloads.ts';
 
 /** Goes up with every change that makes a seed mean something else. */
-export const GENERATOR = 5;
+export const GENERATOR = 6;
 
 export interface PlannedFault {
   readonly fault: SimFault;
@@ -116,7 +115,7 @@ function drawPace(random: SeededRandom): Pace {
 
 /** Full memory may evict a key that no database has at any moment, so nothing could be said of it. */
 function withMemoryFor(workloads: Focus['workloads'], options: SimOptions): SimOptions {
-  if (workloads?.includes(memoryOnly.name) !== true) return options;
+  if (!MEMORY_WORKLOADS.some(({ name }) => workloads?.includes(name))) return options;
   const { maxmemory: _full, ...others } = options;
   return others;
 }
@@ -129,7 +128,7 @@ function drawWorkloads(
 ): readonly Workload[] {
   if (only !== undefined) return only.map((name) => named(SIM_WORKLOADS, name));
   const remembered = SIM_WORKLOADS.filter(
-    (workload) => options.maxmemory === undefined || workload !== memoryOnly,
+    (workload) => options.maxmemory === undefined || !MEMORY_WORKLOADS.includes(workload),
   );
   const broken = new Set(faults.flatMap(({ fault }) => fault.breaks ?? []));
   const possible = remembered.filter(({ checkers }) => !checkers.some((name) => broken.has(name)));

@@ -12,7 +12,7 @@ import { CacheWatch } from './cache-watch.ts';
 import { Clients } from './clients.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { NONE_PREFIX, Sim } from './cluster.ts';
-import { dirtyKeys, readEverything } from './end-state.ts';
+import { dirtyKeys, expiriesInMemory, readEverything } from './end-state.ts';
 import { Ground } from './ground.ts';
 import { LEGACY_PREFIX, needlessCalls } from './legacy.ts';
 import type { LogLine } from './log.ts';
@@ -199,15 +199,17 @@ class Schedule {
     throw new Error(`not whole ${when} within ${SETTLE_MS_MAX} ms: ${why.join(' | ')}`);
   }
 
-  /** Rows whose time is over go, and all that were given one are over some day. */
+  /** Rows, and keys without a row, whose time is over go, and all that were given one are over some day. */
   async #untilReaped(): Promise<void> {
-    const { database } = this.#sim;
+    const sim = this.#sim;
+    const inMemory = this.#keysOf(NONE_PREFIX);
     for (;;) {
-      const ends = database.expiries();
+      const kept = this.#ground.nodes.map((node) => expiriesInMemory(sim, node, inMemory));
+      const ends = [...sim.database.expiries(), ...kept.flat()];
       if (ends.length === 0) return;
       const overdueMs = this.#clocks.lowestMs - Math.max(...ends);
       if (overdueMs < Infinity && overdueMs > REAPED_MS_MAX)
-        throw new Error(`${ends.length} rows are still there, ${overdueMs} ms after their time`);
+        throw new Error(`${ends.length} keys are still there, ${overdueMs} ms after their time`);
       await this.#sim.run(SETTLE_POLL_MS);
     }
   }

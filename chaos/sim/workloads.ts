@@ -1,4 +1,4 @@
-import { expiring } from '../workloads/expiring.ts';
+import { expiring, expiringInMemory } from '../workloads/expiring.ts';
 import { legacyKeys, legacyMoves } from '../workloads/legacy-keys.ts';
 import { memoryOnly } from '../workloads/memory-only.ts';
 import { hotKey } from '../workloads/hot-key.ts';
@@ -13,4 +13,8 @@ export const SIM_WORKLOADS: readonly Workload[] = [
   legacyMoves,
   expiring,
   hotKey,
+  expiringInMemory,
 ];
+
+/** Their keys have policy `none`. */
+export const MEMORY_WORKLOADS: readonly Workload[] = [memoryOnly, expiringInMemory];

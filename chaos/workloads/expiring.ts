@@ -1,26 +1,41 @@
 /** Keys that are given a time to live, a longer or a shorter one, and that lose it again. */
-import { type Draw, mixedCommands } from './mixed-commands.ts';
+import {
+  type Choice,
+  type Draw,
+  mixedCommands,
+  type MixedCommandsOptions,
+} from './mixed-commands.ts';
 
 const TTL_MS_MIN = 200;
 const TTL_MS_MAX = 2_200;
 
-export const expiring = mixedCommands({
-  name: 'expiring',
+const CHOICES: readonly Choice[] = [
+  { weight: 25, command: (draw) => ['SET', draw.key, draw.value(), 'PX', ttl(draw)] },
+  { weight: 3, command: ({ key, value }) => ['SET', key, value(), 'EX', '1'] },
+  { weight: 5, command: ({ key, value }) => ['SET', key, value()] },
+  { weight: 4, command: ({ key, value }) => ['SET', key, value(), 'KEEPTTL'] },
+  { weight: 3, command: ({ key, value }) => ['APPEND', key, `${value()};`] },
+  { weight: 34, command: ({ key }) => ['GET', key] },
+  { weight: 8, command: ({ key }) => ['PTTL', key] },
+  { weight: 8, command: (draw) => ['PEXPIRE', draw.key, ttl(draw)] },
+  { weight: 7, command: ({ key }) => ['PERSIST', key] },
+  { weight: 3, command: ({ key }) => ['DEL', key] },
+];
+
+const COMMON: Omit<MixedCommandsOptions, 'name'> = {
   checkers: ['expiry', 'known-refusals'],
   keys: 12,
   operationsPerKey: 60,
-  choices: [
-    { weight: 25, command: (draw) => ['SET', draw.key, draw.value(), 'PX', ttl(draw)] },
-    { weight: 3, command: ({ key, value }) => ['SET', key, value(), 'EX', '1'] },
-    { weight: 5, command: ({ key, value }) => ['SET', key, value()] },
-    { weight: 4, command: ({ key, value }) => ['SET', key, value(), 'KEEPTTL'] },
-    { weight: 3, command: ({ key, value }) => ['APPEND', key, `${value()};`] },
-    { weight: 34, command: ({ key }) => ['GET', key] },
-    { weight: 8, command: ({ key }) => ['PTTL', key] },
-    { weight: 8, command: (draw) => ['PEXPIRE', draw.key, ttl(draw)] },
-    { weight: 7, command: ({ key }) => ['PERSIST', key] },
-    { weight: 3, command: ({ key }) => ['DEL', key] },
-  ],
+  choices: CHOICES,
+};
+
+export const expiring = mixedCommands({ name: 'expiring', ...COMMON });
+
+/** The same of keys that no database has. */
+export const expiringInMemory = mixedCommands({
+  name: 'expiring-in-memory',
+  root: 'none',
+  ...COMMON,
 });
 
 function ttl({ random }: Draw): string {
