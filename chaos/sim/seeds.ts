@@ -1,11 +1,14 @@
 /** Seeds that found something once (`chaos/seeds`): replayed for ever. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Focus } from './plan.ts';
 
 export interface KeptSeed {
   readonly seed: number;
   /** Version of the generator (`plan.ts`) under which the seed meant what it found. */
   readonly generator: number;
+  /** What the schedules were about among which it was found; missing: everything. */
+  readonly focus?: Focus;
   /** What went wrong, and why. */
   readonly found: string;
   /** Subject of the commit that has the fix. */

@@ -499,6 +499,7 @@ export class Operations {
     if (moved.length > 0) this.succession.ask(moved);
     this.succession.onActive();
     const own = replica.unsettledOf((slot) => slots.isPrimary(slot));
+    this.succession.inherit(own);
     if (own.length > 0) this.settle(own);
     // Only now: whoever is told may come back with the next command at once.
     const ended = this.#ending ?? [];

@@ -10,14 +10,16 @@
  *
  * Why the answer is true: the question travels before the old primary's confirmation on the same stream,
  * and the slot is not active before that. So nothing has run on it since, the version found is the last
- * one of the old view that arrived, and settling keeps versions. Where the slot is active already (the old
+ * one of the old view that arrived, and settling keeps versions (those of deletions, which leave no entry,
+ * are remembered until then). Where the slot is active already (the old
  * primary was silent for a lease) the next one has gone on without it, and the outcome stays unknown.
  */
 import type { Clock } from '../platform/clock.ts';
 import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { NodeRef } from '../storage/postgres/store.ts';
-import { DONE, type Op, type OpOutcome, VOID } from './op.ts';
+import { DONE, keyId, type Op, type OpOutcome, VOID } from './op.ts';
 import type { Operations } from './operations.ts';
+import type { KeyPlace } from './places.ts';
 import type { Peers } from './peers.ts';
 import { Method, type Rpc } from './rpc.ts';
 import type { SlotTable } from './slots.ts';
@@ -57,10 +59,23 @@ interface Settled {
 export class Succession {
   readonly #env: SuccessionEnv;
   #settled: Settled[] = [];
+  /** Deletions that arrived under an older view, while their slots are not active: settling leaves no entry. */
+  readonly #deleted = new Map<string, Left>();
 
   constructor(env: SuccessionEnv) {
     this.#env = env;
     env.rpc.handle(Method.Inherit, (_from, body) => this.#judge(body as Left[][]));
+  }
+
+  /** To be called when a view begins, before keys that this node has unsettled, as their primary, are settled. */
+  inherit(places: readonly KeyPlace[]): void {
+    const { keyspace } = this.#env;
+    for (const { slot, db, key } of places) {
+      const entry = keyspace.find(slot, db, key);
+      if (entry?.value !== null) continue;
+      const { epoch, seq } = entry;
+      this.#deleted.set(keyId(db, key), { slot, db, key, epoch, seq });
+    }
   }
 
   /** Finishes operations on `none` keys whose primary this node was. To be called before it confirms the view. */
@@ -123,6 +138,7 @@ export class Succession {
 
   /** Slots may have become active, or this node is their primary no more: what is answered now? */
   onActive(): void {
+    this.#forgetDeleted();
     const settled = this.#settled;
     this.#settled = [];
     for (const answer of settled) {
@@ -130,6 +146,14 @@ export class Succession {
       if (slots.every((slot) => this.#env.slots.isActivePrimary(slot))) resolve(verdicts);
       else if (slots.every((slot) => this.#env.slots.isPrimary(slot))) this.#settled.push(answer);
       else resolve(verdicts.map(() => 'unknown'));
+    }
+  }
+
+  /** Nobody is answered about a slot that this node is not the primary of, or acts on already. */
+  #forgetDeleted(): void {
+    const { slots } = this.#env;
+    for (const [id, { slot }] of this.#deleted) {
+      if (!slots.isPrimary(slot) || slots.isActivePrimary(slot)) this.#deleted.delete(id);
     }
   }
 
@@ -145,8 +169,8 @@ export class Succession {
   }
 
   #has({ slot, db, key, epoch, seq }: Left): boolean {
-    const entry = this.#env.keyspace.find(slot, db, key);
-    if (entry === undefined) return false;
-    return entry.epoch > epoch || (entry.epoch === epoch && entry.seq >= seq);
+    const last = this.#env.keyspace.find(slot, db, key) ?? this.#deleted.get(keyId(db, key));
+    if (last === undefined) return false;
+    return last.epoch > epoch || (last.epoch === epoch && last.seq >= seq);
   }
 }
