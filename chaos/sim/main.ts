@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Focus, GENERATOR, planOf } from './plan.ts';
 import { BrokenCopy } from './rules/copy.ts';
-import { recordFound } from './rules/found.ts';
+import { foundSeeds, recordFound, seedsFor } from './rules/found.ts';
 import { simulatedRule, SIMULATED_RULES } from './rules/index.ts';
 import { nameOf, type Rule } from './rules/rule.ts';
 import { describeSearch, search, type Search } from './rules/search.ts';
@@ -22,7 +22,7 @@ const HELP = `Usage: npm run sim -- [flags]
   --seed N         replay one schedule, with everything that happened in it
   --seeds COUNT    run that many (${SEEDS})
   --minutes M      run as many as fit into that time
-  --from N         the first seed of many (a random one; 1 for broken builds)
+  --from N         the first seed of many (a random one; of a rule: what was found, then 1)
   --faults A,B     only these faults, or 'none' (chaos/sim/faults); this changes what a seed means
   --workloads A,B  only these workloads (chaos/sim/workloads.ts); this too
   --about RULE     only what this rule is about: its faults, workloads and options
@@ -197,15 +197,18 @@ async function runMany(options: Options): Promise<number> {
 /** Each rule is switched off alone, until a schedule shows it. */
 async function searchAll(options: Options, copy: BrokenCopy): Promise<number> {
   const { broken, count, workers, record } = options;
-  const from = options.from ?? 1;
-  const seeds = Array.from({ length: count }, (_, i) => from + i);
+  const { from } = options;
+  const seedsOf = (rule: Rule): Iterable<number> =>
+    from === null
+      ? seedsFor(rule, foundSeeds(ROOT), count)
+      : Array.from({ length: count }, (_, i) => from + i);
   const searches: Search[] = [];
   for (const rule of broken) {
     if (rule.unseen !== undefined) {
       say(`${nameOf(rule)}: not searched for, because ${rule.unseen}`);
       continue;
     }
-    const done = await search(rule, { copy, workers, seeds });
+    const done = await search(rule, { copy, workers, seeds: seedsOf(rule) });
     say(describeSearch(done));
     searches.push(done);
     if (record) recordFound(ROOT, done);

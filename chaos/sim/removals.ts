@@ -1,11 +1,16 @@
 /**
  * Watches who is removed from the cluster. Nobody whose lease still runs may be: it would answer while others
- * take over. And nobody may be for whom nothing went wrong: every removal costs a hand-over.
+ * take over. And nobody may be for whom nothing went wrong: every removal costs a hand-over. An epoch stands
+ * for one view for ever, also where the database has lost it.
  */
 import type { NodeRef } from '../../src/storage/postgres/store.ts';
 import type { Sim } from './cluster.ts';
 import type { Ground } from './ground.ts';
+import type { Plan } from './plan.ts';
 import { holdsLease } from './watch.ts';
+
+/** Where nodes and links are fine, everybody has heard of a view by then, milliseconds. */
+const HEARD_MS = 1_000;
 
 export class RemovalWatch {
   readonly #sim: Sim;
@@ -13,17 +18,32 @@ export class RemovalWatch {
   readonly findings: string[] = [];
   removals = 0;
 
-  constructor(sim: Sim, ground: Ground) {
+  constructor(sim: Sim, ground: Ground, { faults }: Plan) {
+    const allHear = faults.every(
+      ({ fault: { name, harmless } }) => harmless === true || name.startsWith('database-'),
+    );
     this.#sim = sim;
     this.#ground = ground;
     sim.database.onView = (view, removed) => {
       for (const ref of removed) this.#look(view.epoch, ref);
+      if (allHear) this.#lookAtEpoch(view.epoch);
     };
   }
 
   /** What comes after this is not looked at. */
   stop(): void {
     this.#sim.database.onView = () => undefined;
+  }
+
+  /** A view that was lost before anybody had heard of it may be followed by one of the same epoch. */
+  #lookAtEpoch(epoch: number): void {
+    const lostAtMs = this.#ground.lostCommits.at(-1)?.atMs;
+    if (lostAtMs === undefined) return;
+    const known = this.#sim.database.committedViews.filter(
+      ({ atMs }) => atMs < lostAtMs - HEARD_MS,
+    );
+    const highest = Math.max(...known.map(({ view }) => view.epoch));
+    if (epoch <= highest) this.findings.push(`view ${epoch} came after view ${highest}`);
   }
 
   #look(epoch: number, ref: NodeRef): void {

@@ -85,7 +85,7 @@ class Schedule {
     this.#history = new History({ title: 'simulation', settings: { seed: String(plan.seed) } });
     this.#watch = new PrimaryWatch(this.#sim, this.#history);
     this.#clocks = new ClockWatch(this.#sim, this.#history);
-    this.#removals = new RemovalWatch(this.#sim, this.#ground);
+    this.#removals = new RemovalWatch(this.#sim, this.#ground, plan);
     this.#pace = new PaceWatch(this.#sim, this.#ground, plan);
     this.#caches = new CacheWatch(this.#sim, plan, () => this.#keysOf(''));
   }

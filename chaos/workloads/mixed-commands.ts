@@ -15,6 +15,8 @@ export interface Draw {
 export interface Choice {
   /** How often, against the others. */
   readonly weight: number;
+  /** Sent by clients that only read, too. */
+  readonly reads?: true;
   readonly command: (draw: Draw) => readonly string[];
 }
 
@@ -27,17 +29,23 @@ export interface MixedCommandsOptions {
   readonly root?: string;
   /** A key is given up for a fresh one after so many; 400 when missing. */
   readonly operationsPerKey?: number;
+  /** Every so manieth client only reads: it goes on where a writer waits for an answer. None when missing. */
+  readonly readersEvery?: number;
   readonly choices: readonly Choice[];
 }
 
 export function mixedCommands(options: MixedCommandsOptions): Workload {
-  const { name, checkers, keys, choices, root = 'chaos', operationsPerKey } = options;
+  const { name, checkers, keys, root = 'chaos', operationsPerKey, readersEvery } = options;
+  const reads = options.choices.filter((choice) => choice.reads === true);
   return {
     name,
     checkers,
     begin(run) {
       const shared = new SharedKeys(`${root}:${run}:${name}`, keys, operationsPerKey);
+      let clients = 0;
       return ({ client, random, send }) => {
+        const isReader = readersEvery !== undefined && ++clients % readersEvery === 0;
+        const choices = isReader ? reads : options.choices;
         let values = 0;
         const value = (): string => `${client}.${values++}`;
         return async () => {

@@ -6,8 +6,9 @@ export const registers = mixedCommands({
   name: 'registers',
   checkers: EVERY_WORKLOAD,
   keys: 12,
+  readersEvery: 4,
   choices: [
-    { weight: 45, command: ({ key }) => ['GET', key] },
+    { weight: 45, reads: true, command: ({ key }) => ['GET', key] },
     { weight: 35, command: ({ key, value }) => ['SET', key, value()] },
     { weight: 8, command: ({ key, value }) => ['GETSET', key, value()] },
     { weight: 4, command: ({ key, value }) => ['SET', key, value(), 'NX'] },

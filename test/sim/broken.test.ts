@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { afterAll, expect, test } from 'vitest';
 import { BROKEN_BUILDS } from '../../chaos/sim/rules/builds.ts';
 import { BrokenCopy } from '../../chaos/sim/rules/copy.ts';
-import { foundSeeds } from '../../chaos/sim/rules/found.ts';
+import { foundSeeds, seedsFor } from '../../chaos/sim/rules/found.ts';
 import { SIMULATED_RULES } from '../../chaos/sim/rules/index.ts';
 import { nameOf, type Rule } from '../../chaos/sim/rules/rule.ts';
 import { search } from '../../chaos/sim/rules/search.ts';
@@ -34,12 +34,6 @@ function share(): readonly Rule[] {
   return [...others, ...others].slice(first, first + Math.min(SHARE, others.length));
 }
 
-function* seedsOf(rule: Rule): Iterable<number> {
-  const recorded = found.get(nameOf(rule))?.seed;
-  if (recorded !== undefined) yield recorded;
-  for (let seed = 1; seed <= OTHER_SEEDS; seed++) if (seed !== recorded) yield seed;
-}
-
 test.each([...BROKEN_BUILDS, ...share()].map((rule) => [nameOf(rule), rule] as const))(
   'schedules show that %s is off, and pass when it is on',
   async (_name, rule) => {
@@ -47,7 +41,7 @@ test.each([...BROKEN_BUILDS, ...share()].map((rule) => [nameOf(rule), rule] as c
     const { caught, withRule } = await search(rule, {
       copy,
       workers,
-      seeds: seedsOf(rule),
+      seeds: seedsFor(rule, found, OTHER_SEEDS),
     });
     expect(caught).not.toBeNull();
     expect(withRule).toEqual([]);

@@ -123,7 +123,7 @@ export class SimDatabase {
 
   /** Batches of this node arrive and stay undecided until `releaseBatches`; they hold no lock. */
   holdBatches(node: string): void {
-    this.#gates.set(`batch ${node}`, []);
+    this.#close(`batch ${node}`);
   }
 
   /** Batches that are held back. */
@@ -139,12 +139,12 @@ export class SimDatabase {
 
   /** Batches of this node get their locks and stay uncommitted until `releaseCommits`. */
   holdCommits(node: string): void {
-    this.#gates.set(`commit ${node}`, []);
+    this.#close(`commit ${node}`);
   }
 
   /** Reads of this kind see what is there and are not answered until `releaseReads`. */
   holdReads(node: string, kind: 'scan' | 'expired'): void {
-    this.#gates.set(`${kind} ${node}`, []);
+    this.#close(`${kind} ${node}`);
   }
 
   releaseReads(node: string, kind: 'scan' | 'expired'): void {
@@ -158,6 +158,11 @@ export class SimDatabase {
 
   releaseCommits(node: string): void {
     this.#open(`commit ${node}`);
+  }
+
+  /** What waits at a gate that is closed already goes on waiting. */
+  #close(gate: string): void {
+    if (!this.#gates.has(gate)) this.#gates.set(gate, []);
   }
 
   #open(gate: string): void {

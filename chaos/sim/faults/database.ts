@@ -130,6 +130,20 @@ const lostLane: SimFault = {
   },
 };
 
+/** Batches of a node are long on the way: when they arrive, another view may have come. */
+const lateBatches: SimFault = {
+  name: 'late-batches',
+  async inject(ground, random) {
+    const node = random.pick(ground.nodes);
+    ground.endanger([node], Infinity);
+    ground.say(`batches of ${node} are late`);
+    ground.sim.database.holdBatches(node);
+    await ground.sleep(random.between(50, 2500));
+    ground.say(`batches of ${node} arrive`);
+    ground.sim.database.releaseBatches(node);
+  },
+};
+
 /** One session of a node gets no answers, while its others work. */
 const halfCut: SimFault = {
   name: 'half-cut',
@@ -169,6 +183,7 @@ export const DATABASE_FAULTS: readonly SimFault[] = [
   refusals,
   heldLock,
   lostLane,
+  lateBatches,
   halfCut,
   lateAnswers,
 ];

@@ -55,17 +55,31 @@ const partition: SimFault = {
   },
 };
 
-/** Fewer than half of the nodes see neither the others nor the database. */
-const minority: SimFault = {
-  name: 'minority',
-  inject(ground, random) {
-    const shuffled = random.shuffled(ground.nodes);
-    const size = 1 + random.below(Math.max(1, Math.ceil(shuffled.length / 2) - 1));
-    const [few, rest] = [shuffled.slice(0, size), shuffled.slice(size)];
-    const pairs = [...pairsOf(few, rest), ...pairsOf(few, [DATABASE])];
-    return cut(ground, random, { pairs, oneWay: false, endangers: few, lives: Infinity });
-  },
-};
+/** Some of the nodes see neither the others nor the database. */
+function shutOut(name: string, sizeOf: (nodes: number, random: SeededRandom) => number): SimFault {
+  return {
+    name,
+    inject(ground, random) {
+      const shuffled = random.shuffled(ground.nodes);
+      const size = sizeOf(shuffled.length, random);
+      const [out, rest] = [shuffled.slice(0, size), shuffled.slice(size)];
+      const pairs = [...pairsOf(out, rest), ...pairsOf(out, [DATABASE])];
+      return cut(ground, random, { pairs, oneWay: false, endangers: out, lives: Infinity });
+    },
+  };
+}
+
+/** Fewer than half of the nodes. */
+const minority = shutOut(
+  'minority',
+  (nodes, random) => 1 + random.below(Math.max(1, Math.ceil(nodes / 2) - 1)),
+);
+
+/** More than half of them, and not all. */
+const majority = shutOut('majority', (nodes, random) => {
+  const least = Math.floor(nodes / 2) + 1;
+  return Math.min(nodes - 1, least + random.below(Math.max(1, nodes - least)));
+});
 
 /** A node that sees the database, and none of the others (or they do not see it). */
 const stuck: SimFault = {
@@ -180,6 +194,7 @@ const lateFrames: SimFault = {
 export const NETWORK_FAULTS: readonly SimFault[] = [
   partition,
   minority,
+  majority,
   stuck,
   oneLink,
   fromDatabase,

@@ -27,8 +27,11 @@ const deaf: SimFault = {
   async inject(ground, random) {
     const { database, network, time } = ground.sim;
     const node = random.pick(ground.nodes);
-    ground.endanger([node], Infinity);
     await handOver(ground, node);
+    // Of several that lose their links, nobody knows who is the one in trouble.
+    if (ground.cuts > 0) return;
+    ground.cuts++;
+    ground.endanger([node], Infinity);
     ground.say(`${node} hears of no view`);
     database.cutSession(node, 'control');
     const untilMs = time.monotonicMs() + random.between(500, 5000);
@@ -43,6 +46,7 @@ const deaf: SimFault = {
     // What it asked meanwhile is not answered late.
     database.breakSession(node, 'control');
     database.healSession(node, 'control');
+    ground.cuts--;
   },
 };
 

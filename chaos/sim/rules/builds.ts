@@ -12,7 +12,10 @@ export const BROKEN_BUILDS: readonly Rule[] = [
         to: 'if (lane === undefined)',
       },
     ],
-    focus: { faults: ['lost-lane', 'pause-long', 'cut-from-database', 'slow-disk'] },
+    focus: {
+      faults: ['lost-lane', 'late-batches', 'set-weight', 'pause-long'],
+      pace: { faults: 6 },
+    },
   },
   {
     variant: 'lease-ignored',

@@ -206,10 +206,18 @@ export const COMMIT_RULES: readonly Rule[] = [
     row: 'retry-out-of-order',
     rule: 'nothing follows a command that an older view left undecided',
     focus: {
-      faults: ['late-answers', 'set-weight', 'join'],
+      faults: ['late-batches', 'set-weight'],
       workloads: ['pipelines'],
-      sessions: ['lane'],
-      pace: { clients: 4, connections: 2, depth: 2, pauseMsMax: 30, jitterMs: 80, faults: 10 },
+      nodes: 3,
+      pace: {
+        clients: 4,
+        connections: 2,
+        depth: 2,
+        pauseMsMax: 30,
+        jitterMs: 60,
+        faults: 10,
+        workMs: 3000,
+      },
     },
     edits: [
       {
@@ -287,12 +295,20 @@ export const COMMIT_RULES: readonly Rule[] = [
     row: 'ttl-clocks',
     rule: 'close to its expiry, only the primary answers for a key',
     focus: {
-      faults: ['half-cut'],
+      faults: ['database-crash'],
       workloads: ['expiring'],
-      sessions: ['lane'],
-      nodes: 3,
-      options: { replicas: 3 },
-      pace: { clients: 4, connections: 2, depth: 3, pauseMsMax: 15, faults: 6 },
+      nodes: 2,
+      options: { replicas: 2 },
+      pace: {
+        clients: 8,
+        connections: 2,
+        depth: 1,
+        pauseMsMax: 3,
+        faults: 6,
+        workMs: 4000,
+        jitterMs: 0.5,
+        databaseMs: 0.5,
+      },
     },
     edits: [
       {

@@ -6,7 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GENERATOR } from '../plan.ts';
-import { nameOf } from './rule.ts';
+import { nameOf, type Rule } from './rule.ts';
 import type { Search } from './search.ts';
 
 const FILE = 'chaos/sim/rules/found.json';
@@ -37,4 +37,15 @@ export function recordFound(root: string, { rule, caught }: Search): void {
   const rules = Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
   const record: Record = { generator: GENERATOR, rules };
   writeFileSync(join(root, FILE), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+/** Seeds to search in, `count` of them from 1 on: the one that was found before comes first. */
+export function* seedsFor(
+  rule: Rule,
+  found: ReadonlyMap<string, Found>,
+  count: number,
+): Iterable<number> {
+  const known = found.get(nameOf(rule))?.seed;
+  if (known !== undefined) yield known;
+  for (let seed = 1; seed <= count; seed++) if (seed !== known) yield seed;
 }

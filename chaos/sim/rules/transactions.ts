@@ -22,8 +22,9 @@ export const TRANSACTION_RULES: readonly Rule[] = [
     row: 'hold-outlives-view',
     rule: 'a batch of an older view, or with an older version of a row, is refused (modelled database)',
     focus: {
-      faults: ['lost-lane', 'slow-disk', 'cut-from-nodes', 'set-weight'],
+      faults: ['late-batches', 'set-weight', 'join'],
       workloads: ['moves', 'written-together'],
+      pace: { clients: 4, pauseMsMax: 30, faults: 8 },
     },
     edits: [
       {

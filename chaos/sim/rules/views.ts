@@ -25,11 +25,11 @@ export const VIEW_RULES: readonly Rule[] = [
     row: 'batch-before-activation',
     rule: 'a slot waits whenever its owners changed, also when its primary stays',
     focus: {
-      faults: ['deaf', 'guest'],
-      workloads: ['registers', 'counters', 'compare-and-set'],
+      faults: ['deaf', 'set-replicas'],
+      workloads: ['registers'],
       nodes: 3,
-      options: { replicas: 2 },
-      pace: { faults: 8, workMs: 5000, clients: 4, connections: 2, pauseMsMax: 15 },
+      options: { replicas: 3 },
+      pace: { faults: 8, workMs: 5000, clients: 8, connections: 2, depth: 1, pauseMsMax: 15 },
     },
     edits: [
       {
@@ -205,11 +205,11 @@ export const VIEW_RULES: readonly Rule[] = [
     row: 'minority-with-database',
     rule: 'with "refuse", no lease means no answer',
     focus: {
-      faults: ['partition'],
+      faults: ['majority'],
       workloads: ['registers'],
       nodes: 5,
-      options: { storeTimeoutMs: 300, answerMarginMs: 200 },
-      pace: { faults: 2, workMs: 7000, clients: 4, connections: 2 },
+      options: { replicas: 3, storeTimeoutMs: 300, answerMarginMs: 200 },
+      pace: { faults: 2, workMs: 7000, clients: 8, connections: 2, depth: 1 },
     },
     edits: [{ file: OUTAGE, from: "this.#env.mode === 'refuse' || ", to: '' }],
   },
@@ -221,8 +221,13 @@ export const VIEW_RULES: readonly Rule[] = [
       faults: ['minority'],
       workloads: ['registers'],
       nodes: 5,
-      options: { readsWithoutStore: 'serve', storeTimeoutMs: 300, answerMarginMs: 200 },
-      pace: { faults: 2, workMs: 7000, clients: 4, connections: 2 },
+      options: {
+        replicas: 3,
+        readsWithoutStore: 'serve',
+        storeTimeoutMs: 300,
+        answerMarginMs: 200,
+      },
+      pace: { faults: 2, workMs: 7000, clients: 8, connections: 2, depth: 1 },
     },
     edits: [
       {
@@ -272,7 +277,7 @@ export const VIEW_RULES: readonly Rule[] = [
   {
     row: 'other-database',
     rule: 'the first view after a failover of the database is above every epoch seen',
-    focus: { faults: ['database-loses-commits', 'join', 'set-weight'] },
+    focus: { faults: ['database-loses-commits', 'set-weight'], pace: { faults: 10, workMs: 7000 } },
     edits: [{ file: MEMBERSHIP, from: 'above: this.#env.highestEpoch,', to: 'above: 0,' }],
   },
 ];
