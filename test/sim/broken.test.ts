@@ -14,7 +14,7 @@ import { search } from '../../chaos/sim/rules/search.ts';
 
 const ROOT = process.cwd();
 /** Of those that are not in every run. */
-const SHARE = 12;
+const SHARE = 8;
 /** Tried when the recorded seed shows nothing any more: any change moves what a seed means. */
 const OTHER_SEEDS = 40;
 /** On a machine that is busy with other things, milliseconds. */

@@ -28,10 +28,8 @@ const deaf: SimFault = {
     const { database, network, time } = ground.sim;
     const node = random.pick(ground.nodes);
     await handOver(ground, node);
-    // Of several that lose their links, nobody knows who is the one in trouble.
-    if (ground.cuts > 0) return;
-    ground.cuts++;
-    ground.endanger([node], Infinity);
+    // Of two that wait for each other, either may be the one that goes.
+    ground.endanger(ground.nodes, Infinity);
     ground.say(`${node} hears of no view`);
     database.cutSession(node, 'control');
     const untilMs = time.monotonicMs() + random.between(500, 5000);
@@ -46,7 +44,6 @@ const deaf: SimFault = {
     // What it asked meanwhile is not answered late.
     database.breakSession(node, 'control');
     database.healSession(node, 'control');
-    ground.cuts--;
   },
 };
 

@@ -51,10 +51,10 @@ export const COMMIT_RULES: readonly Rule[] = [
     rule: 'what comes back from the database goes to it again in its order',
     focus: {
       faults: ['lost-lane'],
-      workloads: ['registers'],
+      workloads: ['counters'],
       nodes: 1,
       options: { lanePipeline: 4, batchRowsMax: 8 },
-      pace: { clients: 4, connections: 2, depth: 6, pauseMsMax: 5, databaseMs: 60 },
+      pace: { clients: 4, connections: 2, depth: 6, pauseMsMax: 5, databaseMs: 60, faults: 8 },
     },
     edits: [
       {
@@ -206,17 +206,18 @@ export const COMMIT_RULES: readonly Rule[] = [
     row: 'retry-out-of-order',
     rule: 'nothing follows a command that an older view left undecided',
     focus: {
-      faults: ['late-batches', 'set-weight'],
+      faults: ['set-weight', 'late-batches'],
       workloads: ['pipelines'],
       nodes: 3,
       pace: {
         clients: 4,
         connections: 2,
-        depth: 2,
+        depth: 3,
         pauseMsMax: 30,
-        jitterMs: 60,
-        faults: 10,
-        workMs: 3000,
+        jitterMs: 90,
+        databaseMs: 30,
+        faults: 12,
+        workMs: 4000,
       },
     },
     edits: [

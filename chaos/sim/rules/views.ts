@@ -29,7 +29,7 @@ export const VIEW_RULES: readonly Rule[] = [
       workloads: ['registers'],
       nodes: 3,
       options: { replicas: 3 },
-      pace: { faults: 8, workMs: 5000, clients: 8, connections: 2, depth: 1, pauseMsMax: 15 },
+      pace: { faults: 12, workMs: 6000, clients: 8, connections: 2, depth: 1, pauseMsMax: 60 },
     },
     edits: [
       {
@@ -67,10 +67,10 @@ export const VIEW_RULES: readonly Rule[] = [
     row: 'renewal-prolongs-old-view',
     rule: 'a renewal that names a newer view prolongs nothing until that is adopted',
     focus: {
-      faults: ['deaf', 'guest', 'set-weight'],
+      faults: ['deaf', 'set-weight'],
       nodes: 3,
       options: { replicas: 1 },
-      pace: { faults: 8 },
+      pace: { faults: 10, workMs: 6000 },
     },
     edits: [
       {
