@@ -7,7 +7,9 @@
  *   picture in the answers to their own.
  * - The complaint is settled when the other one has renewed while it stood, and a heartbeat has passed
  *   after that; what others complain of is known by then, too. Who does not renew is dead or paused, and is removed for
- *   that (`membership.ts`) or comes back: a pause shorter than a lease costs nobody his place.
+ *   that (`membership.ts`) or comes back: a pause shorter than a lease costs nobody his place. After an outage of the
+ *   database it takes two renewals: the first may have been waiting in the server since before its node died, and the
+ *   second is sent only when the first was answered.
  * - `loserOf` says which of the two goes. The transaction that ends its right to renew locks both lease
  *   rows, and does nothing when either has lost that right, or the complaint was taken back. So one
  *   pair loses one node. Nodes may differ in what they know of third nodes' complaints, and so in who should go;
@@ -67,6 +69,8 @@ interface Watch {
   sinceMs: number | null;
   /** Its counter in the first renewal that carried the complaint; null: none has yet. */
   counter: number | null;
+  /** How far the counter must move to show that it lives. */
+  renewals: number;
   /** When it was first seen to have renewed after that. */
   movedAtMs: number | null;
 }
@@ -78,6 +82,8 @@ export class Complaints {
   /** The complaints have changed since the last renewal was sent. */
   #unsaid = false;
   #settling = false;
+  /** When a renewal was answered last, monotonic milliseconds. */
+  #answeredAtMs: number;
   /** Lives that have to do with a complaint, by the last renewal. */
   #troubled = new Set<string>();
   /** A settlement was made whose loser is not gone yet. */
@@ -85,7 +91,7 @@ export class Complaints {
 
   constructor(env: ComplaintsEnv) {
     this.#env = env;
-    this.#tickedAtMs = env.clock.monotonicMs();
+    this.#tickedAtMs = this.#answeredAtMs = env.clock.monotonicMs();
   }
 
   /** The members that this node complains of; asked when a renewal is sent. */
@@ -138,10 +144,14 @@ export class Complaints {
     const able = infos.filter((info) => !info.expelled && !info.givenUp);
     const standing = complaintsOf(able);
     this.#waitsForLoser = infos.some((info) => info.expelled);
+    const now = this.#env.clock.monotonicMs();
+    const afterOutage = now - this.#answeredAtMs > this.#patienceMs;
+    this.#answeredAtMs = now;
     this.#troubled = new Set(standing.flatMap(({ by, about }) => [refKey(by), refKey(about)]));
     for (const info of able) {
       const watch = this.#watches.get(refKey(info));
       if (watch === undefined || watch.sinceMs === null || !hasRef(said, info)) continue;
+      if (watch.counter === null || afterOutage) beginCounting(watch, info, afterOutage);
       if (this.#isDue(watch, info)) void this.#settle(info, standing);
     }
   }
@@ -213,8 +223,7 @@ export class Complaints {
    */
   #isDue(watch: Watch, info: LeaseInfo): boolean {
     const now = this.#env.clock.monotonicMs();
-    watch.counter ??= info.counter;
-    if (info.counter > watch.counter) watch.movedAtMs ??= now;
+    if (info.counter >= watch.counter! + watch.renewals) watch.movedAtMs ??= now;
     return watch.movedAtMs !== null && now - watch.movedAtMs >= this.#env.leaseMs / 6;
   }
 
@@ -249,8 +258,15 @@ function newWatch(now: number): Watch {
     drained: 0,
     sinceMs: null,
     counter: null,
+    renewals: 1,
     movedAtMs: null,
   };
+}
+
+function beginCounting(watch: Watch, { counter }: LeaseInfo, afterOutage: boolean): void {
+  watch.counter = counter;
+  watch.renewals = afterOutage ? 2 : 1;
+  watch.movedAtMs = null;
 }
 
 function complaintsOf(infos: readonly LeaseInfo[]): Complaint[] {

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { type Complaint, loserOf } from '../../../src/cluster/complaints.ts';
+import { QuietLog } from '../../../chaos/sim/log.ts';
+import { VirtualTime } from '../../../chaos/sim/time.ts';
+import { type Complaint, Complaints, loserOf } from '../../../src/cluster/complaints.ts';
+import type { Peers } from '../../../src/cluster/peers.ts';
+import type { LeaseInfo, Renewal, Settlement } from '../../../src/storage/postgres/store.ts';
 import { member } from './members.ts';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e'];
@@ -33,5 +37,64 @@ describe('of two nodes without a working link', () => {
     expect(loserOf([first, second], standing(...complaints), cluster).node).toBe(loser);
     // Whoever of the two asks.
     expect(loserOf([second, first], standing(...complaints), cluster).node).toBe(loser);
+  });
+});
+
+const LEASE_MS = 1500;
+
+/** Node b, which hears nothing of a. What its renewals are answered is the test's. */
+function silent() {
+  const time = new VirtualTime();
+  const settled: Settlement[] = [];
+  const complaints = new Complaints({
+    clock: time,
+    log: new QuietLog(),
+    self: ref('b'),
+    peers: {
+      heardAtMs: () => null,
+      missingLink: () => null,
+      get: () => undefined,
+    } as Partial<Peers> as Peers,
+    leaseMs: LEASE_MS,
+    members: () => [members[0]!, members[1]!],
+    isLearner: () => false,
+    stream: () => undefined,
+    renew: () => undefined,
+    settle: (settlement) => {
+      settled.push(settlement);
+      return Promise.resolve(true);
+    },
+  });
+  /** Lets time pass, and a renewal of b be answered that says how often a has renewed. */
+  const answered = (counter: number, afterMs = LEASE_MS / 12): void => {
+    for (let ms = 0; ms < afterMs; ms += LEASE_MS / 12) {
+      time.advance(LEASE_MS / 12);
+      complaints.tick();
+    }
+    const info = { ...ref('a'), counter, expelled: false, givenUp: false, complaints: [] };
+    const leases = [info as Partial<LeaseInfo> as LeaseInfo];
+    complaints.onRenewal({ leases } as Partial<Renewal> as Renewal, complaints.said());
+  };
+  return { settled, answered };
+}
+
+describe('a complaint is settled', () => {
+  test('when the other one has renewed while it stood', () => {
+    const { settled, answered } = silent();
+    answered(1, LEASE_MS / 3);
+    answered(1, LEASE_MS / 3);
+    for (let i = 0; i < 20; i++) answered(1);
+    expect(settled).toEqual([]);
+    for (let i = 0; i < 4; i++) answered(2);
+    expect(settled.map(({ loser }) => loser.node)).toEqual(['b']);
+  });
+
+  test('after an outage only when it has renewed twice: once may be a renewal from before its death', () => {
+    const { settled, answered } = silent();
+    answered(1, 2 * LEASE_MS);
+    for (let i = 0; i < 20; i++) answered(2);
+    expect(settled).toEqual([]);
+    for (let i = 0; i < 4; i++) answered(3);
+    expect(settled.map(({ loser }) => loser.node)).toEqual(['b']);
   });
 });
