@@ -3,7 +3,7 @@
  * all of it before. That follows from the views alone, so whatever is lost at another moment is a violation.
  */
 import { slotOf } from '../../src/cluster/slot.ts';
-import { hasRef, living, participants, place, refKey } from '../../src/cluster/view.ts';
+import { hasRef, place, refKey } from '../../src/cluster/view.ts';
 import type { View } from '../../src/storage/postgres/store.ts';
 import type { KeyEvent } from '../history.ts';
 
@@ -40,10 +40,11 @@ export function lossesOf(views: readonly CommittedView[], keys: readonly string[
   return losses;
 }
 
-/** The learners of `before` were filled: the next view makes them owners, and removes nobody. */
-function isSettledBy(before: View, next: View): boolean {
-  const stay = participants(next);
-  return next.removed.length === 0 && living(before).every((member) => hasRef(stay, member));
+/** The learners of `before` were filled: their list is the settled one now. (Another view may come first, a join, say.) */
+function isSettledBy({ coming, comingReplicas }: View, next: View): boolean {
+  const isSame =
+    next.settled.length === coming.length && coming.every((member) => hasRef(next.settled, member));
+  return isSame && next.replicas === comingReplicas && next.removed.length === 0;
 }
 
 function lossOf({ epoch }: View, atMs: number, keys: readonly string[]): KeyEvent {

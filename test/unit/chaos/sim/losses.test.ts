@@ -39,6 +39,19 @@ test('all may be lost when the only owner is removed before the next one was fil
   expect([...loss!.values.keys()].sort()).toEqual([...KEYS].sort());
 });
 
+test('a view that comes before the learners are filled fills nobody', () => {
+  const joins = viewsOf({ add: member('b') }, { add: member('c') }, { remove: [member('a')] });
+  expect(lossesOf(joins, KEYS).map(({ startedAtMs }) => startedAtMs)).toEqual([4000]);
+  const raised = viewsOf(
+    ...JOIN_B,
+    { wish: { kind: 'replicas', replicas: 1 } },
+    { wish: { kind: 'replicas', replicas: 2 } },
+    { add: member('c') },
+    { remove: [member('a')] },
+  );
+  expect(lossesOf(raised, KEYS).map(({ startedAtMs }) => startedAtMs)).toEqual([7000]);
+});
+
 test('of several nodes only the slots whose owners were all removed may be lost', () => {
   const views = viewsOf(
     ...JOIN_B,
