@@ -28,6 +28,7 @@ import {
 import type { Lease } from './lease.ts';
 import type { ClusterTime } from './time.ts';
 import {
+  hasOrphans,
   hasRef,
   isGranted,
   isMoving,
@@ -414,13 +415,13 @@ export class Membership {
     const { self, replicas, platform, log, asGuest } = this.#env;
     const view = this.#view;
     const remove = view === null ? [] : this.#dead(view);
-    const change = {
-      remove,
-      add: this.#mayJoin(view, remove) ? self : null,
-      asGuest,
-      settle: view !== null && remove.length === 0 && isMoving(view) && this.#env.allFilled(),
-      wish,
-    };
+    const settle = view !== null && remove.length === 0 && isMoving(view) && this.#env.allFilled();
+    const mustSettle = view !== null && !settle && hasOrphans(view, remove);
+    if (mustSettle && wish !== null)
+      throw new StoreError('conflict', 'slots that lost all their owners are being taken over');
+    const mayAdd = (asGuest || !mustSettle) && this.#mayJoin(view, remove);
+    const add = mayAdd ? self : null;
+    const change = { remove, add, asGuest, settle, wish };
     const next = nextView(view, change, {
       id: platform.random.id(),
       replicas,

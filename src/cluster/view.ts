@@ -77,6 +77,22 @@ function makeGroup(view: View, settled: readonly Member[], coming: readonly Memb
   return { owners: alive, learners: coming.filter((member) => !hasRef(alive, member)) };
 }
 
+/**
+ * True when slots lost all their settled owners, and have owners from the coming list instead. Until that list is
+ * settled it is what says who has these slots, so nobody may be added to it and nothing changed about it: an empty
+ * newcomer could come first on the ring, and keys that are only in memory would be gone with all their owners alive.
+ * Not so where all who have such a slot are in `remove`: then there is nothing left to keep.
+ */
+export function hasOrphans(view: View, remove: readonly NodeRef[]): boolean {
+  if (view.removed.length === 0) return false;
+  const coming = computeOwners(view.coming, view.comingReplicas);
+  return computeOwners(view.settled, view.replicas).some(
+    (owners, slot) =>
+      owners.every((member) => hasRef(view.removed, member)) &&
+      coming[slot]!.some((member) => !hasRef(remove, member)),
+  );
+}
+
 /** True when some slot has a learner. */
 export function hasLearners(placement: Placement): boolean {
   return placement.some((group) => group.learners.length > 0);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   hasLearners,
+  hasOrphans,
   hasRef,
   isGranted,
   living,
@@ -206,5 +207,26 @@ describe('a view', () => {
     expect(participants(view)).toEqual([b, d]);
     expect(hasLearners(place(view))).toBe(true);
     expect(hasLearners(place(settledView(1, [a, b, c])))).toBe(false);
+  });
+});
+
+describe('slots that lost all their settled owners', () => {
+  const before = { ...settledView(5, [a, b, c]), replicas: 1, comingReplicas: 3 };
+
+  test('are orphans until the coming list is settled', () => {
+    expect(hasOrphans(before, [])).toBe(false);
+    const after = { ...before, removed: [a], coming: [b, c] };
+    expect(hasOrphans(after, [])).toBe(true);
+    expect(hasOrphans({ ...after, replicas: 3, settled: [b, c], removed: [] }, [])).toBe(false);
+  });
+
+  test('are none while one of their settled owners lives', () => {
+    expect(hasOrphans({ ...before, replicas: 2, removed: [a], coming: [b, c] }, [])).toBe(false);
+  });
+
+  test('need nobody to wait when all who have them now are gone too', () => {
+    const after = { ...before, removed: [a], coming: [b, c] };
+    expect(hasOrphans(after, [b])).toBe(true);
+    expect(hasOrphans(after, [b, c])).toBe(false);
   });
 });
