@@ -113,18 +113,21 @@ export interface CallsOf {
  * for a key that the API has after a command on it was answered: since then the table knows.
  */
 export function needlessCalls({ calls, operations, has, forgotten }: CallsOf): string[] {
-  const answers = new Map<string, number[]>();
-  for (const { command, outcome, endedAtMs } of operations) {
-    if (outcome !== 'ok') continue;
-    for (const key of keysOf(command).filter(has))
-      answers.set(key, [...(answers.get(key) ?? []), endedAtMs]);
+  const answers = new Map<string, Operation[]>();
+  for (const operation of operations) {
+    if (operation.outcome !== 'ok') continue;
+    for (const key of keysOf(operation.command).filter(has))
+      answers.set(key, [...(answers.get(key) ?? []), operation]);
   }
   const isKnown = ({ key, startedAtMs }: LegacyCall): boolean => {
     const past = forgotten.filter(
       (event) => event.values.has(key) && event.startedAtMs < startedAtMs,
     );
     const sinceMs = Math.max(0, ...past.map((event) => event.endedAtMs));
-    return (answers.get(key) ?? []).some((atMs) => atMs > sinceMs && atMs < startedAtMs);
+    // One that began before may have been carried out before, whenever it was answered.
+    return (answers.get(key) ?? []).some(
+      (known) => known.startedAtMs > sinceMs && known.endedAtMs < startedAtMs,
+    );
   };
   const findings: string[] = [];
   const last = new Map<string, LegacyCall>();

@@ -47,6 +47,8 @@ const replaceWhilePaused = onOneNode(
     ground.start(node);
     await ground.sleep(random.between(0, 4000));
     ground.say(`wake the replaced ${node}`);
+    // Who dials it reaches the new one: a link that works one way, and either side of it may go.
+    ground.endanger(ground.nodes);
     old.wake();
     await ground.sleep(random.between(500, 3000));
     ground.sim.network.killHost(old);
