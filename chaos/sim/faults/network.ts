@@ -3,6 +3,9 @@ import type { Ground, SimFault } from '../ground.ts';
 import { DATABASE } from '../ground.ts';
 import type { SeededRandom } from '../random.ts';
 
+/** Who was in trouble within this time may have been removed, and not be back, milliseconds. */
+const OUT_MS = 10_000;
+
 interface Cut {
   readonly pairs: readonly (readonly [string, string])[];
   readonly oneWay: boolean;
@@ -90,8 +93,10 @@ const stuck: SimFault = {
     if (node === undefined) return Promise.resolve();
     const out = random.chance(0.5);
     const pairs = out ? pairsOf([node], others) : pairsOf(others, [node]);
-    // Of two nodes, either may be the one that goes.
-    const endangers = others.length > 1 ? [node] : ground.nodes;
+    // Of two nodes, either may be the one that goes; others may be out of the cluster for their own reasons.
+    const isIn = (other: string): boolean =>
+      ground.isCalmSince(other, ground.sim.time.monotonicMs() - OUT_MS);
+    const endangers = others.filter(isIn).length > 1 ? [node] : ground.nodes;
     return cut(ground, random, { pairs, oneWay: random.chance(0.3), endangers, lives: 1 });
   },
 };

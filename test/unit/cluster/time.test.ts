@@ -74,6 +74,22 @@ describe('cluster time', () => {
     expect(cluster.nowMs()).toBe(database + 101_100);
   });
 
+  test('makes up at once for what the machine slept, and for nothing else', () => {
+    const time = new VirtualTime();
+    const cluster = new ClusterTime(time);
+    const sample = (): void =>
+      cluster.sample(time.wallMs(), time.monotonicMs(), time.monotonicMs() + 1);
+    sample();
+    time.advance(1000);
+    time.suspend(1200);
+    expect(time.wallMs() - cluster.nowMs()).toBeGreaterThan(1000);
+    sample();
+    expect(Math.abs(cluster.nowMs() - time.wallMs())).toBeLessThanOrEqual(1);
+    time.advance(1000);
+    sample();
+    expect(Math.abs(cluster.nowMs() - time.wallMs())).toBeLessThanOrEqual(1);
+  });
+
   test('never goes back, and never runs away by more than a hundredth', () => {
     const step = fc.record({
       pass: fc.integer({ min: 0, max: 500 }),
