@@ -27,6 +27,7 @@ const UNIT_MASK = (1 << SEGMENT_BITS) - 1;
 const SEGMENT_UNITS_MAX = 1 << SEGMENT_BITS;
 /** Segments grow up to the full size, so that a small keyspace is small. */
 const SEGMENT_UNITS_FIRST = 1 << 15;
+/** So many segments are smaller than the full size. */
 const GROWING = 2;
 const SEGMENTS_MAX = 1 << (32 - SEGMENT_BITS);
 const BLOCK_UNITS_MIN = 2;

@@ -1,7 +1,8 @@
 /**
  * The hash by which a slot's keys are found and put in order. It is HalfSipHash-1-3 (Aumasson and Bernstein,
  * "SipHash: a fast short-input PRF", 2012; the halved form is the one of the Linux kernel): with a simpler one, who
- * may choose keys could choose thousands of the same hash, and every look-up among them would walk them all.
+ * may choose keys could choose thousands of the same hash, and every look-up among them would walk them all. Its round
+ * is written out twice: it changes four variables, which no function can without making an object for each round.
  */
 
 /** Fixed: positions of SCAN are hashes, and all nodes and versions of a cluster must agree on them. */
