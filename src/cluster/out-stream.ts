@@ -105,15 +105,21 @@ export class OutStream {
     });
   }
 
-  /** The link works again, and the peer has everything up to `lastSeq`. */
+  /**
+   * The link works again, and the peer has everything up to `lastSeq`. What it lacks goes first, and only
+   * then is the rest confirmed: a confirmation may finish an operation, and whoever waits for that begins
+   * the next one at once, whose effects are written to this very link. They must stand behind everything
+   * with a lower number, or the peer sees a gap in the stream, which ends its process. Confirming moves
+   * neither the watermark nor the items (`advance` does, at the end of a turn), so what is sent is the same.
+   */
   resume(lastSeq: number): void {
     if (this.#ended) return;
-    this.confirm(lastSeq);
     this.#watermarkDue = false;
     for (let seq = Math.max(lastSeq + 1, this.#headSeq); seq < this.#nextSeq; seq++) {
       this.#write(seq, this.#items[this.#head + seq - this.#headSeq]!.payload);
     }
     this.#sendWatermark();
+    this.confirm(lastSeq);
   }
 
   /** Moves the watermark over what is settled, and sends it if that costs nothing, else soon. */

@@ -137,15 +137,8 @@ export const COMMIT_RULES: readonly Rule[] = [
     edits: [
       {
         file: 'src/cluster/out-stream.ts',
-        from: `    }
-    this.#sendWatermark();
-  }
-
-  /** Moves the watermark`,
-        to: `    }
-  }
-
-  /** Moves the watermark`,
+        from: '    this.#sendWatermark();\n    this.confirm(lastSeq);\n',
+        to: '    this.confirm(lastSeq);\n',
       },
     ],
   },

@@ -37,11 +37,20 @@ function operation(): Op {
   return Object.assign(op, { no: ++lastNo, epoch: 1, persistent: true });
 }
 
-function setUp(): { stream: OutStream; sent: string[]; confirmed: Op[]; time: VirtualTime } {
+/** `onConfirmed`: what the confirmation of an operation sets off. */
+function setUp(onConfirmed: (op: Op) => void = () => undefined): {
+  stream: OutStream;
+  sent: string[];
+  confirmed: Op[];
+  time: VirtualTime;
+} {
   const time = new VirtualTime();
   const confirmed: Op[] = [];
   const sent: string[] = [];
-  const stream = new OutStream(time, (op) => confirmed.push(op));
+  const stream = new OutStream(time, (op) => {
+    confirmed.push(op);
+    onConfirmed(op);
+  });
   stream.peer = recordingPeer(sent);
   return { stream, sent, confirmed, time };
 }
@@ -92,6 +101,19 @@ describe('a stream of effects', () => {
     stream.resume(2);
     expect(confirmed).toEqual(ops.slice(0, 2));
     expect(sent).toEqual(['effects 3', 'watermark 1']);
+  });
+
+  test('sends what the peer lacks before what a confirmation of the reconnect sets off', () => {
+    const [first, second, next] = [operation(), operation(), operation()];
+    // What lives in memory only is done then, and whoever waited for it writes at once.
+    const { stream, sent, confirmed } = setUp((op) => op.finish(DONE));
+    first.watch(() => stream.send(next, PAYLOAD));
+    stream.send(first, PAYLOAD);
+    stream.send(second, PAYLOAD);
+    sent.length = 0;
+    stream.resume(1);
+    expect(confirmed).toEqual([first]);
+    expect(sent).toEqual(['effects 2', 'watermark 0', 'effects 3']);
   });
 
   test('keeps what is sent while the link is down', () => {

@@ -1,13 +1,17 @@
 /** Schedules of writes and reads with a forced order, on a whole cluster in virtual time. */
 import { describe, expect, test } from 'vitest';
 import { slotOf } from '../../../src/cluster/slot.ts';
-import { Sim } from '../../../chaos/sim/cluster.ts';
+import { NONE_PREFIX, Sim } from '../../../chaos/sim/cluster.ts';
 
 /** Three nodes; every node owns every slot. `key` has the primary `a`. */
 async function threeNodes(): Promise<{ sim: Sim; key: string }> {
   const sim = new Sim();
   await sim.startAll('a', 'b', 'c');
   return { sim, key: sim.keyOn('a') };
+}
+
+function valueOn(sim: Sim, node: string, key: string): string | null | undefined {
+  return sim.node(node).life.keyspace.find(slotOf(key), 0, key)?.value;
 }
 
 /** Fails when a settled promise settles later than it may. */
@@ -145,6 +149,35 @@ describe('a write', () => {
     await sim.settle('b', 'c');
     for (const name of ['b', 'c'])
       expect(await sim.wait(sim.client(name).send('GET', key))).toBe('$3 old');
+  });
+});
+
+describe('writes in memory only', () => {
+  test('reach an owner in their order when one is answered by the making of a new link', async () => {
+    const sim = new Sim();
+    await sim.startAll('a', 'b');
+    const [arrived, lost, last, other] = ['1:', '2:', '3:', '4:'].map((part) =>
+      sim.keyOn('a', NONE_PREFIX + part),
+    ) as [string, string, string, string];
+    const client = sim.client('a');
+    // The first one arrives at b, and what b says about it does not arrive at a.
+    sim.network.cutOneWay('b', 'a');
+    const first = client.send('SET', arrived, '1');
+    // Over several slots: it waits for what the client sent before.
+    const next = client.send('MSET', last, '3', other, '4');
+    await sim.until(() => valueOn(sim, 'b', arrived) === '1', 50, 'the first one arrives');
+    sim.network.cutOneWay('a', 'b');
+    const second = sim.client('a').send('SET', lost, '2');
+    await sim.turn();
+    sim.network.break('a', 'b');
+    sim.network.heal('a', 'b');
+    for (const write of [first, second, next]) expect(await sim.wait(write)).toBe('+OK');
+    expect([arrived, lost, last, other].map((key) => valueOn(sim, 'b', key))).toEqual([
+      '1',
+      '2',
+      '3',
+      '4',
+    ]);
   });
 });
 
