@@ -47,6 +47,11 @@ export class ConnectionPool {
     return this.#withSession((session) => session.run(statement));
   }
 
+  /** See `Session.copyOut`. Rejects as `read` does. */
+  async copyOut(text: string, take: (message: Buffer) => void): Promise<void> {
+    await this.#withSession((session) => session.copyOut(text, take));
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const waiting of this.#waiting.splice(0)) {

@@ -47,6 +47,17 @@ export const BY_INDEX: Readonly<Record<string, string>> = {
   plan_cache_mode: 'force_generic_plan',
 };
 
+/**
+ * The same for statements that are planned each time, for the numbers in them: walks along an index, in its order. By
+ * estimates that are wrong the planner would also collect and sort all that is left for every page, or start further
+ * processes for it.
+ */
+export const BY_INDEX_IN_ORDER: Readonly<Record<string, string>> = {
+  ...BY_INDEX,
+  enable_bitmapscan: 'off',
+  max_parallel_workers_per_gather: '0',
+};
+
 /** Opens a session in the given role. `overrides` are for roles that wait longer or pipeline. */
 export function openSession(
   context: StoreContext,

@@ -142,6 +142,14 @@ function writeTimestamp(buffer: Buffer, ms: number, at: number): number {
   return buffer.writeUInt32BE(lower - carry * 2 ** 32, at + 4);
 }
 
+/** The `timestamptz` at `at` in milliseconds since 1970, rounded; nearly 2^63 microseconds, hence in two halves too. */
+export function readTimestamp(buffer: Buffer, at: number): number {
+  const upper = buffer.readInt32BE(at);
+  const thousands = Math.floor(upper / 1000);
+  const rest = (upper - thousands * 1000) * 2 ** 32 + buffer.readUInt32BE(at + 4);
+  return thousands * 2 ** 32 + Math.round(rest / 1000) + POSTGRES_EPOCH_MS;
+}
+
 function countNulls(values: readonly unknown[]): number {
   let nulls = 0;
   for (const value of values) if (value === null) nulls++;

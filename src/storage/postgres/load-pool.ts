@@ -4,13 +4,18 @@
  * The driver decodes every result as UTF-8 text, and as text a `bytea` is two digits a byte. But bytes
  * that PostgreSQL takes for LATIN1 come back, after the driver's decoding, as exactly the binary string
  * that is wanted. Only values with a NUL (which text cannot hold) and very large ones travel as digits.
+ * Scans read too much for any of that: they are copied in binary, see copy-rows.ts.
  */
+import assert from 'node:assert/strict';
 import { ConnectionPool } from './connection-pool.ts';
-import { BY_INDEX, type StoreContext } from './context.ts';
+import { BY_INDEX, BY_INDEX_IN_ORDER, type StoreContext } from './context.ts';
+import { COPIED_COLUMNS, CopiedRows } from './copy-rows.ts';
 import { int2Array, textArray, timestamp } from './encode.ts';
 import { decodeKeyText, encodeKey } from './key-codec.ts';
 import type { Answer } from './session.ts';
 import type { LoadPool, Row, RowKey, RowType } from './store.ts';
+
+type ScanRange = Parameters<LoadPool['scan']>[0];
 
 /** How much longer scans, counts and sweeps may take than a single load. */
 const BULK_FACTOR = 10;
@@ -40,19 +45,24 @@ const LOAD = `SELECT k.i, ${ROW_COLUMNS}
   JOIN ringfence.entry e ON e.slot = k.slot AND e.db = k.db AND e.key = k.key
   WHERE ${ABOVE_FLOORS}`;
 
-// The sizes of values are known without reading them, so those beyond `bytesMax` are never touched.
-const scanText = (after: string): string => `SELECT e.slot, e.db, e.key, ${ROW_COLUMNS}
+/** The same for many rows: the first look, once a statement, spares the second, once a row, where nothing was ever flushed. */
+const ABOVE_FLOORS_OF_MANY = `NOT ((SELECT EXISTS (SELECT 1 FROM ringfence.floor)) AND NOT ${ABOVE_FLOORS})`;
+
+/**
+ * A page of the table. COPY takes no parameters, so `after` and the numbers stand in the text. The sizes of values are
+ * known without reading them, so those beyond `bytesMax` are never touched.
+ */
+const scanText = (after: string, { to, limit, bytesMax }: ScanRange): string => `COPY (
+  SELECT ${COPIED_COLUMNS}
   FROM (
     SELECT c.*, sum(octet_length(c.value)) OVER (
         ORDER BY c.slot, c.db, c.key ROWS UNBOUNDED PRECEDING) AS total
     FROM (
       SELECT e.* FROM ringfence.entry e
-      WHERE ${after} AND e.slot <= $1::int2 AND ${ABOVE_FLOORS}
-      ORDER BY e.slot, e.db, e.key LIMIT $2::int) c) e
-  WHERE coalesce(e.total, 0) - coalesce(octet_length(e.value), 0) < $3::bigint
-  ORDER BY e.slot, e.db, e.key`;
-const SCAN_FROM_START = scanText('e.slot >= $4::int2');
-const SCAN_AFTER = scanText('(e.slot, e.db, e.key) > ($4::int2, $5::int2, $6::text)');
+      WHERE ${after} AND e.slot <= ${integer(to)} AND ${ABOVE_FLOORS_OF_MANY}
+      ORDER BY e.slot, e.db, e.key LIMIT ${integer(limit)}) c) e
+  WHERE coalesce(e.total, 0) - coalesce(octet_length(e.value), 0) < ${integer(Math.max(bytesMax, 1))}
+  ORDER BY e.slot, e.db, e.key) TO STDOUT (FORMAT binary)`;
 
 const COUNT = `SELECT count(*) FROM ringfence.entry e
   WHERE e.slot = ANY($1::int2[]) AND e.db = $2::int2 AND ${live('$3')}`;
@@ -79,7 +89,7 @@ export class PostgresLoadPool implements LoadPool {
     const { loadConnections, statementTimeoutMs } = context.options;
     this.#single = new ConnectionPool(context, 'load', loadConnections, { set: BY_INDEX });
     this.#bulk = new ConnectionPool(context, 'bulk', 1, {
-      set: BY_INDEX,
+      set: BY_INDEX_IN_ORDER,
       statementTimeoutMs: statementTimeoutMs * BULK_FACTOR,
     });
   }
@@ -103,17 +113,12 @@ export class PostgresLoadPool implements LoadPool {
     });
   }
 
-  async scan(range: Parameters<LoadPool['scan']>[0]): Promise<Row[]> {
-    const { from, to, after, limit, bytesMax } = range;
-    const rows = await this.#bulk.read({
-      name: after === null ? 'scan' : 'scan_after',
-      text: after === null ? SCAN_FROM_START : SCAN_AFTER,
-      values:
-        after === null
-          ? [to, limit, Math.max(bytesMax, 1), from]
-          : [to, limit, Math.max(bytesMax, 1), after.slot, after.db, keyText(after.key)],
-    });
-    return rows.map((row) => toRow(toRowKey(row), row, 3));
+  async scan(range: ScanRange): Promise<Row[]> {
+    const { from, after } = range;
+    const page = new CopiedRows();
+    const where = after === null ? `e.slot >= ${integer(from)}` : isAfter(after);
+    await this.#bulk.copyOut(scanText(where, range), (message) => page.take(message));
+    return page.rows;
   }
 
   async count(slots: readonly number[], db: number, nowMs: number): Promise<number> {
@@ -165,6 +170,19 @@ export class PostgresLoadPool implements LoadPool {
 /** A key as a text parameter; the driver encodes strings as UTF-8, so the bytes are decoded first. */
 function keyText(key: string): string {
   return Buffer.from(encodeKey(key), 'latin1').toString('utf8');
+}
+
+/** Digits only, whatever comes: it becomes a part of a statement. */
+function integer(value: number): string {
+  assert.ok(Number.isSafeInteger(value), 'a number of a statement is an integer');
+  return String(value);
+}
+
+/** The condition for what comes after a row. The key is written in digits: nothing in it can end the literal. */
+function isAfter({ slot, db, key }: RowKey): string {
+  const digits = Buffer.from(encodeKey(key), 'latin1').toString('hex');
+  const text = `convert_from('\\x${digits}'::bytea, 'UTF8')`;
+  return `(e.slot, e.db, e.key) > (${integer(slot)}, ${integer(db)}, ${text})`;
 }
 
 type Columns = Answer['rows'][number];

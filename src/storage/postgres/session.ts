@@ -73,6 +73,15 @@ interface Wire {
   readonly connection: EventEmitter & { readonly stream: { destroy(): void } };
 }
 
+/** What pg calls of something submitted; its types leave out what concerns COPY. */
+interface Copy {
+  submit(connection: { query(text: string): void }): void;
+  handleCopyData(message: { readonly chunk: Buffer }): void;
+  handleCommandComplete(): void;
+  handleError(error: Error): void;
+  handleReadyForQuery(): void;
+}
+
 /** All values stay the text that the server sent. */
 const RAW_TYPES: pg.CustomTypesConfig = { getTypeParser: () => (text: string) => text };
 
@@ -169,24 +178,26 @@ export class Session {
    * `answerTimeoutMs` overrides the session's limit for this one statement.
    */
   run(statement: Statement, answerTimeoutMs = this.#settings.answerTimeoutMs): Promise<Answer> {
-    if (this.#lost !== null || this.#closing) {
-      const why = this.#lost?.message ?? 'the connection is being closed';
-      return Promise.reject(new StoreError('unavailable', why, { cause: this.#lost }));
-    }
-    return new Promise((resolve, reject) => {
-      const watch = this.#settings.timers.after(answerTimeoutMs, () =>
-        this.#lose(new Error(`the database did not answer for ${answerTimeoutMs} ms`)),
-      );
-      const pending: Pending = { resolve, reject, watch, result: null, error: null, warning: null };
-      this.#pending.push(pending);
-      this.#send(statement, pending);
-    });
+    return this.#start((pending) => this.#send(statement, pending), answerTimeoutMs);
   }
 
   /** Like `run`, for statements that change nothing: a lost connection is then 'unavailable', too. */
   async read(statement: Statement, answerTimeoutMs?: number): Promise<Answer['rows']> {
     try {
       return (await this.run(statement, answerTimeoutMs)).rows;
+    } catch (error) {
+      throw asRead(error);
+    }
+  }
+
+  /**
+   * Runs `COPY ... TO STDOUT`, on a session that does not pipeline, and hands over its messages as they come; `take`
+   * must not keep them. One that it throws at ends the connection. Rejects as `read` does.
+   */
+  async copyOut(text: string, take: (message: Buffer) => void): Promise<void> {
+    const { answerTimeoutMs } = this.#settings;
+    try {
+      await this.#start((pending) => this.#sendCopy(text, take, pending), answerTimeoutMs);
     } catch (error) {
       throw asRead(error);
     }
@@ -212,6 +223,21 @@ export class Session {
     return (this.#client as unknown as Wire).connection;
   }
 
+  #start(send: (pending: Pending) => void, answerTimeoutMs: number): Promise<Answer> {
+    if (this.#lost !== null || this.#closing) {
+      const why = this.#lost?.message ?? 'the connection is being closed';
+      return Promise.reject(new StoreError('unavailable', why, { cause: this.#lost }));
+    }
+    return new Promise((resolve, reject) => {
+      const watch = this.#settings.timers.after(answerTimeoutMs, () =>
+        this.#lose(new Error(`the database did not answer for ${answerTimeoutMs} ms`)),
+      );
+      const pending: Pending = { resolve, reject, watch, result: null, error: null, warning: null };
+      this.#pending.push(pending);
+      send(pending);
+    });
+  }
+
   #send(statement: Statement, pending: Pending): void {
     const config: pg.QueryArrayConfig = {
       text: statement.text,
@@ -235,6 +261,30 @@ export class Session {
         };
       }
     });
+  }
+
+  /** pg hands the answers of the protocol to whatever was submitted. */
+  #sendCopy(text: string, take: (message: Buffer) => void, pending: Pending): void {
+    const copy: Copy = {
+      submit: (connection) => connection.query(text),
+      handleCopyData: ({ chunk }) => {
+        if (this.#lost !== null) return;
+        try {
+          take(chunk);
+        } catch (error) {
+          this.#lose(error);
+        }
+      },
+      handleCommandComplete: () => {
+        pending.result = { rows: [], command: 'COPY' };
+      },
+      handleError: (error) => {
+        if (error instanceof pg.DatabaseError) pending.error = error;
+        else this.#lose(error);
+      },
+      handleReadyForQuery: () => undefined,
+    };
+    this.#client.query(copy as unknown as pg.Submittable);
   }
 
   /** ReadyForQuery: the statement at the head is over, one way or the other. */

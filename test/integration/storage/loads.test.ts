@@ -1,8 +1,18 @@
 import fc from 'fast-check';
+import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, afterEach, expect, it } from 'vitest';
 import type { LaneSession, LoadPool, RowKey, Store } from '../../../src/storage/postgres/store.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { batchOf, change, formView, memberOf, outcomeOf, refOf, storeOn } from './harness.ts';
+import {
+  batchOf,
+  change,
+  formView,
+  memberOf,
+  outcomeOf,
+  refOf,
+  storeOn,
+  until,
+} from './harness.ts';
 
 let server: TestPostgres;
 let url: string;
@@ -74,6 +84,49 @@ it('versions, moments and sizes at the ends of their ranges come back exactly', 
   expect(loaded.sort(byKey)).toEqual(
     rows.map(({ kind: _kind, ...row }) => ({ ...row, type: 1 })).sort(byKey),
   );
+  await lane.commit(batchOf(2, [change('tombstone', null, { expiresAtMs: 4e12 })]));
+  const all = { from: 1, to: 1, after: null, limit: 100, bytesMax: 1e6 };
+  expect((await loads.scan(all)).sort(byKey)).toEqual([
+    ...loaded,
+    expect.objectContaining({ key: 'tombstone', type: 0, value: null, expiresAtMs: 4e12 }),
+  ]);
+});
+
+it('a scan leaves out what a flush of its slot and database has ended', async () => {
+  const range = { from: 0, to: 16_383, after: null, limit: 100, bytesMax: 1e6 };
+  const found = async (): Promise<string[]> => (await loads.scan(range)).map(({ key }) => key);
+  await lane.commit(
+    batchOf(1, [
+      change('flushed', '1', { slot: 3, seq: 7 }),
+      change('newer', '1', { slot: 3, seq: 8 }),
+      change('other database', '1', { slot: 3, db: 1, seq: 7 }),
+      change('other slot', '1', { slot: 4, seq: 7 }),
+    ]),
+  );
+  expect(await found()).toEqual(['flushed', 'newer', 'other database', 'other slot']);
+  const floor = { slots: [3], epoch: 1, seq: 7 };
+  await lane.commit(batchOf(2, [], { floors: [{ ...floor, db: 0 }] }));
+  expect(await found()).toEqual(['newer', 'other database', 'other slot']);
+  await lane.commit(batchOf(3, [], { floors: [{ ...floor, db: null }] }));
+  expect(await found()).toEqual(['newer', 'other slot']);
+});
+
+it('a scan that the server ends, or that loses its connection, is refused, and the next one has its rows', async () => {
+  await lane.commit(batchOf(1, [change('k', 'v')]));
+  const range = { from: 1, to: 1, after: null, limit: 100, bytesMax: 1e6 };
+  const backends = `FROM pg_stat_activity WHERE application_name = 'ringfence:test:bulk'
+    AND wait_event_type = 'Lock'`;
+  const locker = new pg.Client({ connectionString: url });
+  await locker.connect();
+  for (const end of ['pg_cancel_backend', 'pg_terminate_backend']) {
+    await locker.query('BEGIN; LOCK TABLE ringfence.entry');
+    const outcome = outcomeOf(loads.scan(range));
+    await until(async () => (await server.sql(url, `SELECT ${end}(pid) ${backends}`)).length > 0);
+    expect(await outcome, end).toBe('unavailable');
+    await locker.query('ROLLBACK');
+    expect(await loads.scan(range)).toMatchObject([{ key: 'k', value: 'v' }]);
+  }
+  await locker.end();
 });
 
 it('what is readable as text is text in the tables, the rest is escaped', async () => {

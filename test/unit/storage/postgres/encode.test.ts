@@ -3,6 +3,7 @@ import {
   encodeBatch,
   int2Array,
   int8Array,
+  readTimestamp,
   textArray,
   timestamp,
   VALUE_BYTES_MAX,
@@ -67,6 +68,7 @@ describe('binary arrays', () => {
     'the moment %i is exact to the microsecond',
     (ms) => {
       expect(timestamp(ms).readBigInt64BE()).toBe((BigInt(ms) - 946_684_800_000n) * 1000n);
+      expect(readTimestamp(timestamp(ms), 0)).toBe(ms);
     },
   );
 });
