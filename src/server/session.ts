@@ -1,8 +1,10 @@
 /**
  * One client connection: bytes in, commands to the dispatcher, replies out in the order of the commands.
  *
- * Input is decoded chunk by chunk, and all replies that are known by the end of a chunk go out in one
- * write; replies that come later are written once per turn of the event loop.
+ * Input is decoded chunk by chunk; all replies that are known by the end of a turn of the event loop go out in
+ * one write then. The writes of all connections follow each other, after everything that was read in the turn: a
+ * client process with several connections is woken by the first one, and finds the others when it is done with that,
+ * while one woken by each of them would sleep in between (ADR 0003).
  *
  * A session is *blocked*, and then decodes nothing and does not read its socket, while
  * - `pending`: as many commands as `client-pending-max` allows are under way, until half are answered;
@@ -74,6 +76,8 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
   readonly #order: ClientOrder;
   #authenticated: boolean;
   #blocked: Blocked = 'no';
+  /** Everything that has come is decoded: there is nothing to go on with. */
+  #drained = true;
   /** The command that waits at a barrier. */
   #held: string[] | null = null;
   #reading = true;
@@ -205,12 +209,14 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
     if (!this.#decoder.trusted) this.#decoder.trusted = this.authenticated;
     this.#decoder.feed(chunk);
     this.#run();
+    this.#host.atTurnEnd(this);
   }
 
   /** The client sends no more; what it asked for is still answered. */
   onEnd(): void {
     this.#inputEnded = true;
     this.#run();
+    this.#host.atTurnEnd(this);
   }
 
   onClose(error?: Error): void {
@@ -240,8 +246,8 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
   /** Writes what became ready, and goes on with input that had to wait. */
   onTurnEnd(): void {
     if (this.#closed) return;
-    if (this.#mayGoOn()) this.#run();
-    else this.#flush();
+    if (this.#mayGoOn() && !this.#drained) this.#run();
+    this.#flush();
   }
 
   /** Once a second or so: idle time, soft output limit, connections that do not end. */
@@ -267,9 +273,10 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
     return this.#blocked === 'no';
   }
 
-  /** Decodes and dispatches until input ends or the session is blocked, then writes. */
+  /** Decodes and dispatches until input ends or the session is blocked. */
   #run(): void {
     const decoder = this.#decoder;
+    this.#drained = false;
     try {
       while (this.#blocked === 'no' && !this.#closing) {
         if (this.#queue.pending >= this.#host.settings.clientPendingMax) {
@@ -278,6 +285,7 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
         }
         const args = decoder.next();
         if (args === null) {
+          this.#drained = true;
           this.#closing ||= this.#inputEnded;
           break;
         }
@@ -291,7 +299,6 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
     decoder.retain();
     this.#setReading(this.#blocked === 'no' || this.#closing);
     this.#checkInput();
-    this.#flush();
   }
 
   #onProtocolError(error: ProtocolError): void {

@@ -172,6 +172,11 @@ export class FakeConnection implements Connection {
   destroyed = false;
   keepAliveMs = -1;
   #handlers: ConnectionHandlers | undefined;
+  readonly #endTurn: () => void;
+
+  constructor(endTurn: () => void) {
+    this.#endTurn = endTurn;
+  }
 
   handle(handlers: ConnectionHandlers): void {
     this.#handlers = handlers;
@@ -199,15 +204,21 @@ export class FakeConnection implements Connection {
     this.keepAliveMs = idleMs;
   }
 
-  /** The peer sends these bytes in one chunk, whose memory is reused afterwards. */
+  /** The peer sends these bytes in one chunk, whose memory is reused afterwards, and the turn ends. */
   receive(text: string): void {
+    this.receiveInTurn(text);
+    this.#endTurn();
+  }
+  /** The same in a turn that goes on. */
+  receiveInTurn(text: string): void {
     const chunk = Buffer.from(text, 'latin1');
     this.#handlers?.onData(chunk);
     chunk.fill(0);
   }
-  /** The peer sends no more. */
+  /** The peer sends no more, and the turn ends. */
   receiveEnd(): void {
     this.#handlers?.onEnd?.();
+    this.#endTurn();
   }
   /** What was sent since the last call. */
   takeSent(): string {

@@ -14,7 +14,7 @@ function fixture(options: Parameters<typeof createHarness>[0] = {}): Fixture {
   const platform = { clock: time, timers: time } as unknown as Platform;
   const harness = createHarness({ ...options, platform });
   const open = (): FakeConnection => {
-    const connection = new FakeConnection();
+    const connection = new FakeConnection(() => time.endTurn());
     harness.server.clients.add(connection);
     return connection;
   };
@@ -31,6 +31,27 @@ describe('replies', () => {
     connection.receive('PING\r\nSET a 1\r\nGET a\r\nPING x\r\n');
     expect(connection.sent).toBe('+PONG\r\n+OK\r\n$1\r\n1\r\n$1\r\nx\r\n');
     expect(connection.writes).toBe(1);
+  });
+
+  it('wait for the end of the turn, so that the writes of all connections follow each other', () => {
+    const { connection, open, time } = fixture();
+    const second = open();
+    connection.receiveInTurn('PING\r\n');
+    second.receiveInTurn('PING\r\n');
+    connection.receiveInTurn('ECHO x\r\n');
+    expect(connection.writes + second.writes).toBe(0);
+    time.endTurn();
+    expect(connection.sent).toBe('+PONG\r\n$1\r\nx\r\n');
+    expect(second.sent).toBe('+PONG\r\n');
+    expect(connection.writes + second.writes).toBe(2);
+  });
+
+  it('of more than a megabyte do not wait for the end of the turn', () => {
+    const { connection, router } = fixture();
+    router.values.set('0:v', 'x'.repeat(400_000));
+    connection.receiveInTurn('GET v\r\n'.repeat(4));
+    expect(connection.writes).toBe(1);
+    expect(connection.sent.length).toBeGreaterThan(1_200_000);
   });
 
   it('keep the order of the commands, in whatever order they become known', () => {

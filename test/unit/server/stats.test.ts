@@ -15,7 +15,7 @@ function infoAfter(input: string): {
   const { server } = createHarness({
     platform: { clock: time, timers: time } as unknown as Platform,
   });
-  const connection = new FakeConnection();
+  const connection = new FakeConnection(() => time.endTurn());
   server.clients.add(connection);
   connection.receive(input);
   const reread = (): Map<string, string> =>
