@@ -236,10 +236,21 @@ export class Peers {
     this.#ticker = env.platform.timers.every(periodMs, () => this.#tick());
   }
 
-  /** Dials those that are new in `members` and drops the links to everybody else. */
+  /**
+   * Dials those that are new in `members` and drops the links to everybody else. In this order: whoever is
+   * told that a link is gone may begin a write at once, and its stream to a new member must find that one's
+   * link. A guest's link is up already, so nothing would hand it to that stream later.
+   */
   setMembers(members: readonly Member[]): void {
     const wanted = new Map(members.map((member) => [refKey(member), member]));
     wanted.delete(refKey(this.#env.self));
+    for (const [key, member] of wanted) {
+      // A view is news: what a peer refused or could not do before, it may do now.
+      this.#peers.get(key)?.redialNow();
+      if (this.#peers.has(key)) continue;
+      this.#peers.set(key, this.#guests.get(key) ?? this.#dial(member));
+      this.#guests.delete(key);
+    }
     for (const [key, peer] of this.#peers) {
       if (wanted.has(key)) continue;
       this.#peers.delete(key);
@@ -247,13 +258,6 @@ export class Peers {
     }
     for (const { from, stream } of this.#incoming.values()) {
       if (this.#handlers.isGone(from)) stream.close('no longer a member');
-    }
-    for (const [key, member] of wanted) {
-      // A view is news: what a peer refused or could not do before, it may do now.
-      this.#peers.get(key)?.redialNow();
-      if (this.#peers.has(key)) continue;
-      this.#peers.set(key, this.#guests.get(key) ?? this.#dial(member));
-      this.#guests.delete(key);
     }
   }
 

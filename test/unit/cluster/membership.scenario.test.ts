@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { Sim, type SimOptions } from '../../../chaos/sim/cluster.ts';
 import { SLOT_COUNT, slotOf } from '../../../src/cluster/slot.ts';
+import { forceView } from './schedules/support.ts';
 import { type LoadOptions, SteadyLoad } from './steady-load.ts';
 
 /** A cluster with some keys of both kinds, and clients at work on `busy`. */
@@ -236,6 +237,29 @@ describe('under load, nothing is lost or stale when', () => {
     sim.kill('c');
     await sim.settle('a', 'b', 'd', 'e');
     await expectUnharmed(sim, load);
+  });
+});
+
+describe('a view that removes one node and adds another', () => {
+  test('does not keep what a client had sent behind a lost write from the new one', async () => {
+    const sim = new Sim();
+    await sim.startAll('a', 'b');
+    // The newcomer is linked to a, and the cut keeps it from joining by itself.
+    sim.network.cut('b', 'c');
+    sim.startNode('c');
+    const linked = (): boolean =>
+      sim.node('c').cluster.life?.peers.missingLink(sim.node('a').life.self) === null;
+    await sim.until(linked, 500, 'the newcomer and a are linked');
+    const key = sim.keyOn('b');
+    const client = sim.client('a');
+    sim.network.cutOneWay('b', 'a');
+    const lost = client.send('SET', key, '1');
+    await sim.run(5);
+    const next = client.send('SET', key, '2');
+    await sim.turn();
+    forceView(sim, { settled: ['a'], coming: ['a', 'c'], heardBy: ['a', 'c'] });
+    expect(await sim.wait(lost, 50)).toMatch(/^-UNKNOWN/);
+    expect(await sim.wait(next, 100)).toBe('+OK');
   });
 });
 
