@@ -1,5 +1,11 @@
 /** A client of a simulated node, right above its router: no sockets, no sessions. */
+import { MULTIBULK_MAX, RequestDecoder } from '../../src/resp/decoder.ts';
+import { Frames } from '../../src/resp/frames.ts';
+import { ReplyBuffer } from '../../src/resp/reply-buffer.ts';
 import type { Sim, SimNode } from './cluster.ts';
+
+/** Replies of direct reads that are longer are read the ordinary way, bytes. */
+const DIRECT_BYTES_MAX = 64 * 1024;
 
 /** One client connection of a node: commands in order, replies in order. */
 export class SimClient {
@@ -28,9 +34,36 @@ export class SimClient {
         this.replies.push(line);
         resolve(line);
       };
+      const direct = this.readDirectly(...args);
       const prepared = this.#sim.prepare(args, this.noTouch);
       const reply = this.#node.cluster.submit({ prepared, order: this.#order, done });
+      // At the same moment, both ways have to come to the same answer.
+      if (direct !== undefined && direct !== reply)
+        return reject(new Error(`${args.join(' ')}: ${direct} directly, and ${reply} else`));
       if (reply !== undefined) done(reply);
     });
+  }
+
+  /** The encoded reply of a GET or MGET as a session gets it the short way; undefined when there is none. */
+  readDirectly(...args: string[]): string | undefined {
+    if (args[0] !== 'GET' && args[0] !== 'MGET') return undefined;
+    const decoder = new RequestDecoder({
+      protoMaxBulkLen: MULTIBULK_MAX,
+      multibulkMax: MULTIBULK_MAX,
+    });
+    const frames = new Frames();
+    const bulks = args.map((arg) => `$${arg.length}\r\n${arg}\r\n`);
+    decoder.feed(Buffer.from(`*${args.length}\r\n${bulks.join('')}`, 'latin1'));
+    if (!decoder.peek(frames)) return undefined;
+    const out = new ReplyBuffer(DIRECT_BYTES_MAX);
+    const answered = this.#node.cluster.readDirectly(this.#order, {
+      frames,
+      out,
+      arrays: Uint8Array.of(args[0] === 'MGET' ? 1 : 0),
+      db: 0,
+      touches: !this.noTouch,
+      allowedAtMs: 0,
+    });
+    return answered === 0 ? undefined : out.take();
   }
 }

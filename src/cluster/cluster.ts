@@ -12,6 +12,7 @@ import { ReplyError } from '../errors.ts';
 import { encodeError } from '../resp/reply.ts';
 import { ClusterNode, type ClusterNodeEnv } from './cluster-node.ts';
 import type { ScanRequest } from './gather.ts';
+import type { DirectReadBatch } from './local-reads.ts';
 import { type ClientCall, Order } from './router.ts';
 import { SLOT_COUNT, slotOf } from './slot.ts';
 import {
@@ -282,6 +283,10 @@ export class Cluster {
   submit(call: ClientCall): string | undefined {
     if (this.#life === null) return encodeError(new ReplyError('LOADING', JOINING));
     return this.#life.router.submit(call);
+  }
+
+  readDirectly(order: object, batch: DirectReadBatch): number {
+    return this.#life === null ? 0 : this.#life.router.readDirectly(order, batch);
   }
 
   // ---------------------------------------------------------------- questions about the whole

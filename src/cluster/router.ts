@@ -14,15 +14,12 @@
  */
 import type { Platform } from '../platform/platform.ts';
 import type { TimerHandle } from '../platform/clock.ts';
-import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { NodeRef } from '../storage/postgres/store.ts';
 import { ReplyError } from '../errors.ts';
 import { encodeError } from '../resp/reply.ts';
-import type { Engine } from './engine.ts';
 import { MANY_SLOTS, type Prepared } from './execute.ts';
-import type { Lease } from './lease.ts';
+import { type DirectReadBatch, LocalReads, type LocalReadsEnv } from './local-reads.ts';
 import { Numbered } from './numbered.ts';
-import { keyId } from './op.ts';
 import type { Peer, Peers } from './peers.ts';
 import {
   commandBytes,
@@ -32,9 +29,7 @@ import {
   writeRun,
 } from './runs.ts';
 import { slotOf } from './slot.ts';
-import type { SlotTable } from './slots.ts';
 import { Task } from './task.ts';
-import type { ClusterTime } from './time.ts';
 import { refKey, sameRef } from './view.ts';
 
 /** One command of a client. `done` is called once, unless `submit` returned the reply. */
@@ -44,20 +39,12 @@ export interface ClientCall {
   done(reply: string): void;
 }
 
-export interface RouterEnv {
+export interface RouterEnv extends LocalReadsEnv {
   readonly platform: Platform;
   readonly self: NodeRef;
-  readonly keyspace: Keyspace;
-  readonly slots: SlotTable;
-  readonly lease: Lease;
-  readonly time: ClusterTime;
-  readonly engine: Engine;
   readonly peers: Peers;
   readonly requestTimeoutMs: number;
   epoch(): number;
-  /** How far clocks of two nodes may differ: keys this close to their expiry are the primary's business. */
-  readonly clockBoundMs: number;
-  readsWithoutLease(): boolean;
 }
 
 const RETRY_MS = 15;
@@ -290,6 +277,7 @@ interface SentRun {
 
 export class Router {
   readonly #env: RouterEnv;
+  readonly #reads: LocalReads;
   readonly #runs = new Numbered<SentRun>();
   /** Calls in this node's engine, in no particular order. */
   readonly #local: Routed[] = [];
@@ -301,6 +289,7 @@ export class Router {
 
   constructor(env: RouterEnv) {
     this.#env = env;
+    this.#reads = new LocalReads(env);
     this.#sweeper = env.platform.timers.every(SWEEP_MS, () => this.#sweep());
   }
 
@@ -309,7 +298,7 @@ export class Router {
     const { prepared } = call;
     const order = call.order as Order;
     if (!prepared.writes && this.#nothingBefore(order, prepared.slot)) {
-      const reply = this.#readHere(prepared);
+      const reply = this.#reads.run(prepared);
       if (reply !== undefined) return reply;
     }
     if (this.#env.slots.primaryOf(prepared.slot === MANY_SLOTS ? 0 : prepared.slot) === undefined)
@@ -332,28 +321,12 @@ export class Router {
     );
   }
 
-  // ---------------------------------------------------------------- local reads
-
-  /** The reply from this node's memory, when every key is here, clean, and far from its expiry. */
-  #readHere(p: Prepared): string | undefined {
-    const { lease, keyspace, time, clockBoundMs, engine } = this.#env;
-    if (!lease.valid && !this.#env.readsWithoutLease()) return undefined;
-    const keys = p.keys;
-    const soonMs = time.nowMs() + clockBoundMs;
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i]!;
-      const slot = p.slot === MANY_SLOTS ? slotOf(key) : p.slot;
-      if (!this.#env.slots.isOwner(slot)) return undefined;
-      // Held for a transaction: elsewhere the key is marked dirty, here its gate is what counts.
-      if (!engine.gates.empty && engine.gates.blocks(keyId(p.db, key))) return undefined;
-      const entry = keyspace.find(slot, p.db, key);
-      if (entry === undefined || entry.value === null || entry.dirty !== 0) return undefined;
-      if (entry.expiresAtMs !== 0 && entry.expiresAtMs <= soonMs) return undefined;
-    }
-    if (p.refs !== undefined) return undefined;
-    const set = engine.workingSet(p.slot);
-    const { reply } = p.run(set);
-    return set.changed ? undefined : reply;
+  /**
+   * Copies the replies of direct reads to their output, as long as they can be answered here, and if nothing of this client
+   * is open. Returns how many were answered; nothing was done about the others, which have to be submitted.
+   */
+  readDirectly(order: object, batch: DirectReadBatch): number {
+    return (order as Order).open === 0 ? this.#reads.copy(batch) : 0;
   }
 
   // ---------------------------------------------------------------- order

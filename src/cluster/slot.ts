@@ -36,3 +36,30 @@ export function slotOf(key: string): number {
   }
   return crc & 0x3fff;
 }
+
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
+
+/** The slot of a key given as the bytes from `from` to before `to`. */
+export function slotOfBytes(bytes: Uint8Array, from: number, to: number): number {
+  let crc = 0;
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i]!;
+    if (byte === OPEN) return slotOfTagged(bytes, from, to, i + 1);
+    crc = ((crc << 8) & 0xffff) ^ CRC16_TABLE[(crc >> 8) ^ byte]!;
+  }
+  return crc & 0x3fff;
+}
+
+/** The slot of a key whose first brace is before `tag`. */
+function slotOfTagged(bytes: Uint8Array, from: number, to: number, tag: number): number {
+  let close = tag;
+  while (close < to && bytes[close] !== CLOSE) close++;
+  const isTag = close < to && close > tag;
+  const end = isTag ? close : to;
+  let crc = 0;
+  for (let i = isTag ? tag : from; i < end; i++) {
+    crc = ((crc << 8) & 0xffff) ^ CRC16_TABLE[(crc >> 8) ^ bytes[i]!]!;
+  }
+  return crc & 0x3fff;
+}

@@ -82,6 +82,11 @@ export interface DataCommand<O = unknown> extends CommandBase {
   readonly keys: KeyPositions;
   readonly spread?: Spread;
   /**
+   * All arguments are keys, and the reply is the value of the only one, or an array of the values of all: when they are
+   * at hand, the reply can be put together without running the command.
+   */
+  readonly direct?: 'value' | 'array';
+  /**
    * True when the command, with these options, neither reads the keys' old values nor depends on their
    * existence: it can then run on a key that is not in memory, without asking the database first.
    */

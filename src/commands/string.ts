@@ -106,6 +106,7 @@ export const get = dataCommand<KeyOptions>({
   since: '1.0.0',
   summary: 'Return the string at key',
   complexity: 'O(1)',
+  direct: 'value',
   parse: parseKey,
   run: (ctx, { key }) => ctx.keys.get(ctx.db, key) ?? null,
 });
@@ -274,6 +275,7 @@ export const mget = dataCommand<readonly string[]>({
   summary: 'Return the strings at several keys, as they were at one moment',
   complexity: 'O(N) where N is the number of keys to retrieve.',
   spread: 'collect',
+  direct: 'array',
   parse: (args) => args.slice(1),
   run: (ctx, keys) => keys.map((key) => ctx.keys.get(ctx.db, key) ?? null),
 });

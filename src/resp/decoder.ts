@@ -15,6 +15,7 @@
  */
 import { constants } from 'node:buffer';
 import { ProtocolError } from '../errors.ts';
+import { ARGUMENTS_MAX, type Frames, FRAMES_MAX } from './frames.ts';
 import { splitArgs } from './inline.ts';
 
 /** Bounds of one request. Read at each use, so CONFIG SET may change them under a live decoder. */
@@ -37,7 +38,7 @@ export const UNAUTHENTICATED_BULK_BYTES_MAX = 16 * 1024;
 
 /** A carried buffer that is larger than this is given back once it is empty, bytes. */
 const CARRY_KEEP_BYTES = 4096;
-/** Digits that the fast path of a length reads; more go through the strict one. */
+/** A length of that many digits or more goes through the strict way. */
 const FAST_DIGITS = 9;
 
 const CR = 13;
@@ -45,6 +46,9 @@ const LF = 10;
 const ZERO = 48;
 const DOLLAR = 36;
 const STAR = 42;
+
+/** Bytes of a line with a length, besides its digits. */
+const LINE_FRAMING_BYTES = 3;
 
 const EMPTY = Buffer.alloc(0);
 
@@ -142,6 +146,44 @@ export class RequestDecoder {
     }
   }
 
+  /**
+   * Looks at one more command behind those in `frames` without taking it. Adds it and returns true when it is a whole
+   * multibulk of a trusted client, with not too many arguments and none that is long. Else false, which says nothing
+   * about what is next: `next` finds out.
+   */
+  peek(frames: Frames): boolean {
+    const { count: index, starts, ends } = frames;
+    const buffer = this.#buffer;
+    const end = this.#end;
+    let at = index === 0 ? this.#position : frames.commandEnds[index - 1]!;
+    if (index >= FRAMES_MAX || this.#missing !== 0 || !this.trusted) return false;
+    if (at >= end || buffer[at] !== STAR) return false;
+    const count = lengthAt(buffer, at + 1, end);
+    const first = frames.firsts[index]!;
+    if (count < 1 || first + count > ARGUMENTS_MAX) return false;
+    at += LINE_FRAMING_BYTES + digitsOf(count);
+    for (let i = first; i < first + count; i++) {
+      if (at >= end || buffer[at] !== DOLLAR) return false;
+      const length = lengthAt(buffer, at + 1, end);
+      if (length < 0 || !this.#isUsual(length)) return false;
+      at += LINE_FRAMING_BYTES + digitsOf(length);
+      starts[i] = at;
+      ends[i] = at + length;
+      at += length + 2;
+    }
+    if (at > end) return false;
+    frames.bytes = buffer;
+    frames.count = index + 1;
+    frames.firsts[index + 1] = first + count;
+    frames.commandEnds[index] = at;
+    return true;
+  }
+
+  /** Takes the first `count` (at least one) of the commands that `peek` found; it was the last that was called. */
+  skip(frames: Frames, count: number): void {
+    this.#position = frames.commandEnds[count - 1]!;
+  }
+
   /** Reads bulk strings while they are complete; false when bytes are missing. The hot loop. */
   #readArguments(): boolean {
     const buffer = this.#buffer;
@@ -152,26 +194,10 @@ export class RequestDecoder {
     let length = this.#bulkLength;
     while (missing > 0) {
       if (length < 0) {
-        // The usual line: `$`, one to nine digits without a leading zero, CR, LF.
-        let at = position + 1;
-        const stop = Math.min(end - 1, at + FAST_DIGITS);
-        let value = 0;
-        while (at < stop) {
-          const digit = buffer[at]! - ZERO;
-          if (digit < 0 || digit > 9) break;
-          value = value * 10 + digit;
-          at++;
-        }
-        if (
-          at < stop &&
-          buffer[at] === CR &&
-          buffer[position] === DOLLAR &&
-          (at === position + 2 || (at > position + 2 && buffer[position + 1] !== ZERO)) &&
-          value <= UNAUTHENTICATED_BULK_BYTES_MAX &&
-          value <= this.#limits.protoMaxBulkLen
-        ) {
+        const value = buffer[position] === DOLLAR ? lengthAt(buffer, position + 1, end) : -1;
+        if (value >= 0 && this.#isUsual(value)) {
           length = value;
-          position = at + 2;
+          position += LINE_FRAMING_BYTES + digitsOf(value);
         } else {
           this.#position = position;
           length = this.#readBulkLength();
@@ -191,6 +217,11 @@ export class RequestDecoder {
     this.#missing = missing;
     this.#bulkLength = length;
     return missing === 0;
+  }
+
+  /** A length that needs no look at who sends it. */
+  #isUsual(length: number): boolean {
+    return length <= UNAUTHENTICATED_BULK_BYTES_MAX && length <= this.#limits.protoMaxBulkLen;
   }
 
   /** The strict way to read a bulk string's length: any line, limits, errors. -1 when incomplete. */
@@ -304,4 +335,30 @@ export class RequestDecoder {
       ? doubled
       : Math.max(needed, Math.min(doubled, this.#bulkLength + 2));
   }
+}
+
+/**
+ * The number of a usual line: one to eight digits from `from` on without a leading zero, CR, and one more byte. -1 when it
+ * is not like that, or not there yet.
+ */
+function lengthAt(buffer: Buffer, from: number, end: number): number {
+  const stop = Math.min(end - 1, from + FAST_DIGITS);
+  let at = from;
+  let value = 0;
+  while (at < stop) {
+    const digit = buffer[at]! - ZERO;
+    if (digit < 0 || digit > 9) break;
+    value = value * 10 + digit;
+    at++;
+  }
+  if (at === from || at >= stop || buffer[at] !== CR) return -1;
+  return at > from + 1 && buffer[from] === ZERO ? -1 : value;
+}
+
+/** Digits of a length that is at most UNAUTHENTICATED_BULK_BYTES_MAX. */
+function digitsOf(length: number): number {
+  if (length < 10) return 1;
+  if (length < 100) return 2;
+  if (length < 1000) return 3;
+  return length < 10_000 ? 4 : 5;
 }

@@ -5,6 +5,7 @@
 import type { Clock, TimerHandle, Timers } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Connection } from '../platform/transport.ts';
+import type { DirectReads } from './direct-reads.ts';
 import type { Router } from './router.ts';
 import { Session, type SessionHost } from './session.ts';
 import type { ServerSettings } from './settings.ts';
@@ -18,6 +19,8 @@ export interface ClientsParts {
   readonly stats: ServerStats;
   readonly router: Router;
   readonly dispatch: (session: Session, args: string[]) => void;
+  /** What answers direct reads; it needs the registry, so it is asked for. */
+  direct(host: SessionHost): DirectReads;
 }
 
 const TICK_MS = 1000;
@@ -29,6 +32,7 @@ export class ClientRegistry implements SessionHost {
   readonly settings: ServerSettings;
   readonly stats: ServerStats;
   readonly router: Router;
+  readonly direct: DirectReads;
   pendingRequests = 0;
 
   readonly #timers: Timers;
@@ -47,6 +51,7 @@ export class ClientRegistry implements SessionHost {
     this.router = parts.router;
     this.#timers = parts.timers;
     this.#dispatch = parts.dispatch;
+    this.direct = parts.direct(this);
     this.#ticking = [
       parts.timers.every(TICK_MS, () => this.#tick()),
       parts.timers.every(RATE_SAMPLE_MS, () => this.stats.sampleRates(this.clock.monotonicMs())),

@@ -3,6 +3,7 @@
  * sessions know nothing of slots, owners or links.
  */
 import type { Prepared } from '../cluster/execute.ts';
+import type { DirectReadBatch } from '../cluster/local-reads.ts';
 
 /**
  * One client connection as the router knows it: by it the router keeps commands of one client on one
@@ -28,4 +29,9 @@ export interface Router {
    * Never throws for what a client can cause.
    */
   submit(call: Call): string | undefined;
+  /**
+   * Copies the replies of reads to `batch.out`, as long as they can be answered at once from this node's memory. Returns
+   * how many of the commands were answered; nothing was done about the others, which have to be submitted.
+   */
+  readDirectly(order: ClientOrder, batch: DirectReadBatch): number;
 }

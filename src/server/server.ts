@@ -6,6 +6,7 @@ import type { Logger } from '../platform/logger.ts';
 import type { Platform } from '../platform/platform.ts';
 import type { Listener } from '../platform/transport.ts';
 import { ClientRegistry } from './clients.ts';
+import { DirectReads } from './direct-reads.ts';
 import { Dispatcher } from './dispatch.ts';
 import type { InfoSources } from './info.ts';
 import { listenForClients } from './listener.ts';
@@ -41,6 +42,8 @@ export function createServer(parts: ServerParts): Server {
   const { platform, log, settings } = parts;
   const { clock, timers, transport } = platform;
   const stats = new ServerStats(clock);
+  // An iterable may be one that can be gone through once.
+  const commands = [...parts.commands];
   const clients = new ClientRegistry({
     clock,
     timers,
@@ -49,10 +52,14 @@ export function createServer(parts: ServerParts): Server {
     stats,
     router: parts.router,
     dispatch: (session, args) => dispatcher.dispatch(session, args),
+    direct: (host) => {
+      const { router } = parts;
+      return new DirectReads({ commands, router, settings, stats, host, clock });
+    },
   });
   const port = createServerPort({ ...parts, clients });
   const dispatcher = new Dispatcher({
-    commands: parts.commands,
+    commands,
     prepare: parts.prepare,
     server: port,
     settings,

@@ -20,6 +20,7 @@ import type { Connection, ConnectionHandlers } from '../platform/transport.ts';
 import { MULTIBULK_MAX, RequestDecoder } from '../resp/decoder.ts';
 import { encodeError, type Protocol } from '../resp/reply.ts';
 import type { Prepared } from '../cluster/execute.ts';
+import type { DirectReads } from './direct-reads.ts';
 import { type AnswerSink, PendingCall, ReplyQueue } from './reply-queue.ts';
 import type { ClientOrder, Router } from './router.ts';
 import type { ServerSettings } from './settings.ts';
@@ -32,6 +33,7 @@ export interface SessionHost {
   readonly settings: ServerSettings;
   readonly stats: ServerStats;
   readonly router: Router;
+  readonly direct: DirectReads;
   /** Commands under way on this node. */
   pendingRequests: number;
   /** Runs or submits one command. It calls `reply`, `submit`, `hold` or `suspend` of the session. */
@@ -73,7 +75,8 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
   readonly #connection: Connection;
   readonly #decoder: RequestDecoder;
   readonly #queue = new ReplyQueue();
-  readonly #order: ClientOrder;
+  /** As the router knows it. */
+  readonly order: ClientOrder;
   #authenticated: boolean;
   #blocked: Blocked = 'no';
   /** Everything that has come is decoded: there is nothing to go on with. */
@@ -107,7 +110,7 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
     });
     this.#authenticated = host.settings.requirepass === '';
     this.#decoder.trusted = this.#authenticated;
-    this.#order = host.router.openClient();
+    this.order = host.router.openClient();
     connection.setKeepAlive(host.settings.tcpKeepalive * 1000);
     connection.handle(this);
   }
@@ -150,7 +153,7 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
   /** Hands a command on keys to the router. Its reply, if it is known at once; else it comes by itself. */
   submit(prepared: Prepared, stat: CommandStat): string | undefined {
     const host = this.#host;
-    const call = new PendingCall(this, prepared, this.#order, stat, this.muted);
+    const call = new PendingCall(this, prepared, this.order, stat, this.muted);
     const reply = host.router.submit(call) ?? call.reply;
     if (reply !== undefined) return reply;
     this.#queue.reserve(call);
@@ -224,7 +227,7 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
     this.#closing = true;
     this.#held = null;
     this.#queue.clear();
-    this.#host.router.closeClient(this.#order);
+    this.#host.router.closeClient(this.order);
     if (error !== undefined)
       this.#host.log.debug({ id: this.id, err: error }, 'client connection broke');
     this.#host.onClosed(this);
@@ -276,13 +279,20 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
   /** Decodes and dispatches until input ends or the session is blocked. */
   #run(): void {
     const decoder = this.#decoder;
+    const { direct } = this.#host;
     this.#drained = false;
+    direct.begin();
     try {
       while (this.#blocked === 'no' && !this.#closing) {
         if (this.#queue.pending >= this.#host.settings.clientPendingMax) {
           this.#blocked = 'pending';
           break;
         }
+        if (direct.answer(this, decoder)) {
+          if (direct.isFilling) this.#takeDirect();
+          continue;
+        }
+        this.#takeDirect();
         const args = decoder.next();
         if (args === null) {
           this.#drained = true;
@@ -290,6 +300,7 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
           break;
         }
         this.#host.dispatch(this, args);
+        direct.begin();
         if (this.#queue.readyBytes > WRITE_BYTES_MAX) this.#flush();
       }
     } catch (error) {
@@ -299,6 +310,14 @@ export class Session implements SessionPort, ConnectionHandlers, AnswerSink {
     decoder.retain();
     this.#setReading(this.#blocked === 'no' || this.#closing);
     this.#checkInput();
+  }
+
+  /** Replies that are bytes so far go behind those that are in the queue. */
+  #takeDirect(): void {
+    const { out } = this.#host.direct;
+    if (out.used === 0) return;
+    this.#queue.add(out.take());
+    if (this.#queue.readyBytes > WRITE_BYTES_MAX) this.#flush();
   }
 
   #onProtocolError(error: ProtocolError): void {

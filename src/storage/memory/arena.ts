@@ -50,12 +50,13 @@ export const BLOCK_BYTES_MAX = (SEGMENT_UNITS_MAX / 2) * UNIT_BYTES;
 /** Bytes that all blocks together can have. */
 export const ARENA_BYTES_MAX = SEGMENTS_MAX * SEGMENT_UNITS_MAX * UNIT_BYTES;
 
-/** One segment: the same memory as words and as bytes. */
+/** One segment: the same memory in several forms. */
 interface Segment {
   readonly units: number;
   readonly words: Uint32Array;
   readonly floats: Float64Array;
   readonly bytes: Buffer;
+  readonly view: DataView;
 }
 
 export class Arena {
@@ -63,6 +64,8 @@ export class Arena {
   readonly words: Uint32Array[] = [];
   readonly floats: Float64Array[] = [];
   readonly bytes: Buffer[] = [];
+  /** For words that do not begin at a multiple of their size. */
+  readonly views: DataView[] = [];
   readonly #segments: (Segment | null)[] = [];
   readonly #heads = new Uint32Array(COARSE * FINE);
   #coarseMap = 0;
@@ -217,11 +220,13 @@ export class Arena {
       words: new Uint32Array(buffer),
       floats: new Float64Array(buffer),
       bytes: Buffer.from(buffer),
+      view: new DataView(buffer),
     };
     this.#segments[number] = segment;
     this.words[number] = segment.words;
     this.floats[number] = segment.floats;
     this.bytes[number] = segment.bytes;
+    this.views[number] = segment.view;
     this.#reservedUnits += size;
     this.#emptySegments++;
     // Its last unit counts as taken, so that nothing is joined beyond it.
@@ -239,12 +244,14 @@ export class Arena {
     this.words[number] = NO_WORDS;
     this.floats[number] = NO_FLOATS;
     this.bytes[number] = NO_BYTES;
+    this.views[number] = NO_VIEW;
   }
 }
 
 const NO_WORDS = new Uint32Array(0);
 const NO_FLOATS = new Float64Array(0);
 const NO_BYTES = Buffer.alloc(0);
+const NO_VIEW = new DataView(new ArrayBuffer(0));
 
 /** Number of the segment of an address. */
 export function segmentOf(at: number): number {

@@ -9,6 +9,8 @@
  * walk like that.
  */
 import { segmentOf, wordOf } from './arena.ts';
+import type { KeyBatch } from './key-batch.ts';
+import { keyHashOfBytes } from './key-hash.ts';
 import { SLOT_COUNT } from './place.ts';
 import { NONE, type Records } from './records.ts';
 
@@ -38,6 +40,31 @@ export class KeyTable {
     let at = this.#head(slot, this.#bucketOf(slot, hash));
     while (at !== NONE && !records.isOf(at, hash, key)) at = records.next(at);
     return at;
+  }
+
+  /**
+   * Finds the records of all keys of a batch. Each loop does one step for every key, as short as can be: while the
+   * processor waits for the memory of one, it goes on to the next ones, and so fetches that of several at a time.
+   */
+  findAll(keys: KeyBatch): void {
+    const { bytes, count, starts, ends, slots, found, hashes, fetched } = keys;
+    const records = this.#records;
+    for (let i = 0; i < count; i++) hashes[i] = keyHashOfBytes(bytes, starts[i]!, ends[i]!);
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i]!;
+      const isEmpty = this.#tables[slot] === NONE;
+      found[i] = isEmpty ? NONE : this.#head(slot, this.#bucketOf(slot, hashes[i]!));
+    }
+    for (let i = 0; i < count; i++) {
+      const at = found[i]!;
+      if (at !== NONE) fetched[i] = records.hash(at);
+    }
+    for (let i = 0; i < count; i++) {
+      let at = found[i]!;
+      while (at !== NONE && !records.isOfBytes(at, hashes[i]!, bytes, starts[i]!, ends[i]!))
+        at = records.next(at);
+      found[i] = at;
+    }
   }
 
   /** Adds a record whose key the slot does not have. */

@@ -11,6 +11,7 @@ import { AccessClock } from './access.ts';
 import { ARENA_BYTES_MAX } from './arena.ts';
 import { DirtyMark, type Entry, type KeyState } from './entry.ts';
 import { ExpiryIndex } from './expiry.ts';
+import type { KeyBatch } from './key-batch.ts';
 import { keyHash } from './key-hash.ts';
 import { KeyTable } from './key-table.ts';
 import {
@@ -22,7 +23,7 @@ import {
   SLOT_COUNT,
   slotOfPlace,
 } from './place.ts';
-import { NONE, Records } from './records.ts';
+import { type CopyTarget, NONE, Records } from './records.ts';
 import { drawLive, scanPage, type ScanPage } from './scan.ts';
 
 export { scanHash } from './key-hash.ts';
@@ -198,6 +199,43 @@ export class Keyspace {
     this.#records.setAccess(entry.at, this.access.used(entry.access, nowMs));
     this.#seen = null;
   }
+
+  // ---------------------------------------------------------------- values in place
+
+  /**
+   * Finds the keys of a batch whose values can be copied as they are: those that are there, clean, not long, and do not
+   * expire until `untilMs`.
+   */
+  findPlain(keys: KeyBatch, db: number, untilMs: number): void {
+    const { count, found } = keys;
+    const database = db === 0 ? this.#db0 : this.#databases[db];
+    if (database === undefined) {
+      found.fill(NONE, 0, count);
+      return;
+    }
+    database.table.findAll(keys);
+    for (let i = 0; i < count; i++) {
+      const at = found[i]!;
+      if (at !== NONE && !this.#records.isPlain(at, untilMs)) found[i] = NONE;
+    }
+  }
+
+  /** Bytes of the value of what `findPlain` found. */
+  plainBytes(at: number): number {
+    return this.#records.valueBytes(at);
+  }
+
+  /** Copies the value to `target`, which has room for it. Counts as a look-up, and as a use if it `touches`. */
+  copyPlain(at: number, target: CopyTarget, nowMs: number, touches: boolean): void {
+    const records = this.#records;
+    records.copyValue(at, target);
+    this.hits++;
+    if (!touches) return;
+    records.setAccess(at, this.access.used(records.access(at), nowMs));
+    this.#seen = null;
+  }
+
+  // ---------------------------------------------------------------- uses
 
   /** Whole seconds since the entry was used (OBJECT IDLETIME); meaningful under LRU policies. */
   idleSeconds(entry: Entry): number {

@@ -49,6 +49,16 @@ const TWO_32 = 2 ** 32;
 /** Header of a one-byte string on the heap, and its place in the map. */
 const ASIDE_BYTES = 64;
 
+/** Up to here copying in a loop costs less than calling what copies faster. */
+const COPY_WORDS_BYTES_MAX = 128;
+
+/** Memory that values are copied to, in two forms; `used` is where its free part begins. */
+export interface CopyTarget {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+  used: number;
+}
+
 /** What of a record is on the JavaScript heap. */
 interface Aside {
   readonly key: string | null;
@@ -119,6 +129,59 @@ export class Records {
     const start = base * 4 + headerBytes(flags);
     for (let i = 0; i < length; i++) if (bytes[start + i] !== key.charCodeAt(i)) return false;
     return true;
+  }
+
+  /** The same for a key given as the bytes from `start` to before `end`; false for one that is not in the arena. */
+  isOfBytes(at: number, hash: number, key: Uint8Array, start: number, end: number): boolean {
+    const segment = segmentOf(at);
+    const words = this.arena.words[segment]!;
+    const base = wordOf(at);
+    if ((words[base + HASH]! | 0) !== hash) return false;
+    const flags = flagsOf(words[base]!);
+    const length = words[base + LENGTHS]! & KEY_BYTES_MAX;
+    if (length !== end - start || (flags & Flag.KeyAside) !== 0) return false;
+    const bytes = this.arena.bytes[segment]!;
+    const offset = base * 4 + headerBytes(flags) - start;
+    for (let i = start; i < end; i++) if (bytes[offset + i] !== key[i]) return false;
+    return true;
+  }
+
+  /** Whether it has a value, in the arena, that is clean and does not expire until `untilMs`. */
+  isPlain(at: number, untilMs: number): boolean {
+    const segment = segmentOf(at);
+    const base = wordOf(at);
+    const flags = flagsOf(this.arena.words[segment]![base]!);
+    if ((flags & (Flag.Absent | Flag.Dirty | Flag.ValueAside)) !== 0) return false;
+    return (
+      (flags & Flag.Expires) === 0 ||
+      this.arena.floats[segment]![base / 2 + EXPIRY_FLOAT]! > untilMs
+    );
+  }
+
+  /** Bytes of the value of a plain record. */
+  valueBytes(at: number): number {
+    return this.arena.words[segmentOf(at)]![wordOf(at) + LENGTHS]! >>> KEY_BITS;
+  }
+
+  /** Copies the value of a plain record to the end of `target`, which has room for it. */
+  copyValue(at: number, target: CopyTarget): void {
+    const segment = segmentOf(at);
+    const words = this.arena.words[segment]!;
+    const base = wordOf(at);
+    const lengths = words[base + LENGTHS]!;
+    const start = base * 4 + headerBytes(flagsOf(words[base]!)) + (lengths & KEY_BYTES_MAX);
+    const length = lengths >>> KEY_BITS;
+    const to = target.used;
+    target.used = to + length;
+    if (length > COPY_WORDS_BYTES_MAX) {
+      this.arena.bytes[segment]!.copy(target.bytes, to, start, start + length);
+      return;
+    }
+    const from = this.arena.views[segment]!;
+    const { view } = target;
+    const whole = length & ~3;
+    for (let i = 0; i < whole; i += 4) view.setInt32(to + i, from.getInt32(start + i, true), true);
+    for (let i = whole; i < length; i++) view.setUint8(to + i, from.getUint8(start + i));
   }
 
   /** The record as it is now, with its mark if it has one. `key` saves decoding it, where the caller has it. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Lease } from '../../../src/cluster/lease.ts';
-import { slotOf } from '../../../src/cluster/slot.ts';
+import { slotOf, slotOfBytes } from '../../../src/cluster/slot.ts';
 import { ClusterTime } from '../../../src/cluster/time.ts';
 import { VirtualTime } from '../../../chaos/sim/time.ts';
 
@@ -20,6 +20,20 @@ describe('the slot of a key', () => {
   test('of an empty tag is that of the whole key', () => {
     expect(slotOf('{}foo')).not.toBe(slotOf('foo'));
     expect(slotOf('foo{')).not.toBe(slotOf('foo'));
+  });
+
+  test('is the same when the key is given as bytes', () => {
+    const part = fc.oneof(
+      fc.constantFrom('{', '}', 'foo'),
+      fc.uint8Array({ maxLength: 5 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
+    );
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 6 }), fc.nat(9), (parts, offset) => {
+        const key = parts.join('');
+        const bytes = Buffer.from(`${'{'.repeat(offset)}${key}}`, 'latin1');
+        expect(slotOfBytes(bytes, offset, offset + key.length)).toBe(slotOf(key));
+      }),
+    );
   });
 });
 

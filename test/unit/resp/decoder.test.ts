@@ -8,6 +8,7 @@ import {
   RequestDecoder,
   UNAUTHENTICATED_BULK_BYTES_MAX,
 } from '../../../src/resp/decoder.ts';
+import { ARGUMENTS_MAX, Frames, FRAMES_MAX } from '../../../src/resp/frames.ts';
 
 const newDecoder = (protoMaxBulkLen = 512 * 1024 * 1024): RequestDecoder =>
   new RequestDecoder({ protoMaxBulkLen, multibulkMax: MULTIBULK_MAX });
@@ -15,16 +16,66 @@ const newDecoder = (protoMaxBulkLen = 512 * 1024 * 1024): RequestDecoder =>
 const encode = (args: readonly string[]): string =>
   `*${args.length}\r\n${args.map((arg) => `$${arg.length}\r\n${arg}\r\n`).join('')}`;
 
+/** The next command, through `peek` where that finds one; `most` are looked at together. */
+function nextOf(decoder: RequestDecoder, most: number): string[][] {
+  const frames = new Frames();
+  while (frames.count < most && decoder.peek(frames));
+  if (frames.count === 0) {
+    const args = decoder.next();
+    return args === null ? [] : [args];
+  }
+  decoder.skip(frames, frames.count);
+  return Array.from({ length: frames.count }, (_, i) => argumentsOf(frames, i));
+}
+
+function argumentsOf({ bytes, firsts, starts, ends }: Frames, index: number): string[] {
+  const args: string[] = [];
+  for (let i = firsts[index]!; i < firsts[index + 1]!; i++)
+    args.push(bytes.toString('latin1', starts[i], ends[i]));
+  return args;
+}
+
+/** As `decode`, looking at up to `most` commands before they are taken. */
+function decodePeeking(bytes: string, step: number, most: number): (string[] | string)[] {
+  const decoder = newDecoder();
+  return decode(bytes, step, {
+    feed: (chunk) => decoder.feed(chunk),
+    next: () => nextOf(decoder, most),
+  });
+}
+
+interface Decoding {
+  feed(chunk: Buffer): void;
+  /** None: more bytes are needed. */
+  next(): string[][];
+}
+
+function oneByOne(decoder: RequestDecoder): Decoding {
+  return {
+    feed: (chunk) => decoder.feed(chunk),
+    next: () => {
+      const args = decoder.next();
+      return args === null ? [] : [args];
+    },
+  };
+}
+
 /** Feeds `bytes` cut at every `step` bytes through one reused buffer; returns commands, then the error text. */
-function decode(bytes: string, step: number, decoder = newDecoder()): (string[] | string)[] {
+function decode(
+  bytes: string,
+  step: number,
+  decoder: RequestDecoder | Decoding = newDecoder(),
+): (string[] | string)[] {
+  const decoding = decoder instanceof RequestDecoder ? oneByOne(decoder) : decoder;
   const result: (string[] | string)[] = [];
   const all = Buffer.from(bytes, 'latin1');
   const reused = Buffer.alloc(Math.min(step, all.length));
   try {
     for (let at = 0; at < all.length; at += step) {
       const length = all.copy(reused, 0, at, at + step);
-      decoder.feed(reused.subarray(0, length));
-      for (let args = decoder.next(); args !== null; args = decoder.next()) result.push(args);
+      decoding.feed(reused.subarray(0, length));
+      for (let list = decoding.next(); list.length > 0; list = decoding.next())
+        result.push(...list);
       reused.fill(0xee);
     }
   } catch (error) {
@@ -56,6 +107,15 @@ describe('any commands', () => {
         expect(decode(list.map(encode).join(''), 1)).toEqual(list);
       }),
       { numRuns: 40 },
+    );
+  });
+
+  it('looked at before they are taken are the same, however many at a time', () => {
+    const most = fc.integer({ min: 1, max: FRAMES_MAX });
+    fc.assert(
+      fc.property(commands, fc.integer({ min: 1, max: 700 }), most, (list, step, many) => {
+        expect(decodePeeking(list.map(encode).join(''), step, many)).toEqual(list);
+      }),
     );
   });
 
@@ -92,6 +152,7 @@ describe('any commands', () => {
       fc.property(noise, (parts) => {
         const bytes = parts.join('');
         expect(decode(bytes, 1)).toEqual(decode(bytes, bytes.length || 1));
+        expect(decodePeeking(bytes, bytes.length || 1, 3)).toEqual(decode(bytes, 1));
       }),
       { numRuns: 300 },
     );
@@ -133,6 +194,49 @@ describe.each([
     ['empty lines', '\r\n\n\r\nPING\r\n', [['PING']]],
   ])('%s', (_case, bytes, expected) => {
     expect(decode(bytes, step)).toEqual(expected);
+    expect(decodePeeking(bytes, step, 2)).toEqual(expected);
+  });
+});
+
+describe('looking at commands without taking them', () => {
+  it('changes nothing, and some of them may be taken', () => {
+    const decoder = newDecoder();
+    decoder.feed(Buffer.from(encode(['A']) + encode(['B', 'x']) + encode(['C']), 'latin1'));
+    const frames = new Frames();
+    expect([1, 2, 3, 4].map(() => decoder.peek(frames))).toEqual([true, true, true, false]);
+    expect(argumentsOf(frames, 1)).toEqual(['B', 'x']);
+    frames.dropLast();
+    expect(decoder.next()).toEqual(['A']);
+    frames.clear();
+    expect([decoder.peek(frames), decoder.peek(frames)]).toEqual([true, true]);
+    decoder.skip(frames, 1);
+    expect([decoder.next(), decoder.next()]).toEqual([['C'], null]);
+  });
+
+  it.each([
+    ['a command that is not whole', encode(['GET', 'k']).slice(0, -1)],
+    ['an inline command', 'GET k\r\n'],
+    ['an argument that is long', encode(['GET', 'k'.repeat(UNAUTHENTICATED_BULK_BYTES_MAX + 1)])],
+    ['more arguments than have room', encode(Array<string>(ARGUMENTS_MAX + 1).fill('k'))],
+  ])('does not show %s', (_label, bytes) => {
+    const decoder = newDecoder();
+    decoder.feed(Buffer.from(bytes, 'latin1'));
+    expect(decoder.peek(new Frames())).toBe(false);
+  });
+
+  it('does not show those of a client that has not authenticated', () => {
+    const decoder = newDecoder();
+    decoder.trusted = false;
+    decoder.feed(Buffer.from(encode(['GET', 'k']), 'latin1'));
+    expect(decoder.peek(new Frames())).toBe(false);
+  });
+
+  it('ends when there is no room for more commands', () => {
+    const decoder = newDecoder();
+    decoder.feed(Buffer.from(encode(['A']).repeat(FRAMES_MAX + 1), 'latin1'));
+    const frames = new Frames();
+    while (decoder.peek(frames));
+    expect(frames.count).toBe(FRAMES_MAX);
   });
 });
 

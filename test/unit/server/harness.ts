@@ -1,5 +1,6 @@
 /** A server with the real commands and a router whose answers the test controls. */
 import type { Prepared } from '../../../src/cluster/execute.ts';
+import type { DirectReadBatch } from '../../../src/cluster/local-reads.ts';
 import type { ClusterPort, ConfigPort } from '../../../src/commands/ports.ts';
 import { createPrepare } from '../../../src/commands/prepare.ts';
 import { commandTable } from '../../../src/commands/table.ts';
@@ -7,6 +8,7 @@ import type { Logger } from '../../../src/platform/logger.ts';
 import { createNodePlatform } from '../../../src/platform/node-platform.ts';
 import type { Platform } from '../../../src/platform/platform.ts';
 import type { Connection, ConnectionHandlers } from '../../../src/platform/transport.ts';
+import { ARRAY, BULK } from '../../../src/resp/reply-buffer.ts';
 import type { InfoSources } from '../../../src/server/info.ts';
 import type { Call, ClientOrder, Router } from '../../../src/server/router.ts';
 import { createServer, type Server } from '../../../src/server/server.ts';
@@ -35,6 +37,15 @@ export class FakeRouter implements Router {
   holding = false;
   readonly held: Call[] = [];
   readonly values = new Map<string, string>();
+  /** True: keys that are in `values` are read directly. */
+  direct = false;
+  /** What was asked for directly. */
+  readonly batches: {
+    readonly count: number;
+    readonly db: number;
+    readonly touches: boolean;
+    readonly allowedAtMs: number;
+  }[] = [];
   readonly submitted: string[] = [];
   openClients = 0;
   mostHeld = 0;
@@ -61,6 +72,29 @@ export class FakeRouter implements Router {
   }
   releaseAll(): void {
     while (this.held.length > 0) this.release();
+  }
+  readDirectly(_order: ClientOrder, batch: DirectReadBatch): number {
+    const { frames, db, touches, allowedAtMs } = batch;
+    if (!this.direct) return 0;
+    this.batches.push({ count: frames.count, db, touches, allowedAtMs });
+    batch.allowedAtMs = 5;
+    for (let i = 0; i < frames.count; i++) if (!this.#copyReply(batch, i)) return i;
+    return frames.count;
+  }
+  #copyReply({ frames, out, arrays, db }: DirectReadBatch, command: number): boolean {
+    const { bytes, firsts, starts, ends } = frames;
+    const values: (string | undefined)[] = [];
+    for (let i = firsts[command]! + 1; i < firsts[command + 1]!; i++)
+      values.push(this.values.get(`${db}:${bytes.toString('latin1', starts[i], ends[i])}`));
+    const found = values.filter((value) => value !== undefined);
+    if (found.length < values.length) return false;
+    if (arrays[command] === 1) out.header(ARRAY, found.length);
+    for (const value of found) {
+      out.header(BULK, value.length);
+      out.used += out.bytes.write(value, out.used, 'latin1');
+      out.lineEnd();
+    }
+    return true;
   }
   #answer({ name, args, db }: Prepared): string {
     const key = `${db}:${args[1]}`;
