@@ -36,7 +36,7 @@ export interface WarmUpEnv {
 
 const ROWS = 2000;
 const BYTES = 4 * 1024 * 1024;
-/** Rows taken over without a look at what else there is to do: a quarter of a millisecond. */
+/** Rows taken over without a look at what else there is to do: a tenth of a millisecond. */
 const PART_ROWS = 64;
 /** How often incomplete slots are looked for, milliseconds. */
 const PERIOD_MS = 500;
