@@ -8,8 +8,8 @@
  * - The complaint is settled when the other one has renewed while it stood, and a heartbeat has passed
  *   after that; what others complain of is known by then, too. Who does not renew is dead or paused, and is removed for
  *   that (`membership.ts`) or comes back: a pause shorter than a lease costs nobody his place. After an outage of the
- *   database it takes two renewals: the first may have been waiting in the server since before its node died, and the
- *   second is sent only when the first was answered.
+ *   database it takes three renewals: two may have been waiting in the server since before their node died, and the
+ *   third is sent only when one of them was answered (`membership.ts`).
  * - `loserOf` says which of the two goes. The transaction that ends its right to renew locks both lease
  *   rows, and does nothing when either has lost that right, or the complaint was taken back. So one
  *   pair loses one node. Nodes may differ in what they know of third nodes' complaints, and so in who should go;
@@ -74,6 +74,9 @@ interface Watch {
   /** When it was first seen to have renewed after that. */
   movedAtMs: number | null;
 }
+
+/** One more than a node may have under way at a time. */
+const RENEWALS_AFTER_OUTAGE = 3;
 
 export class Complaints {
   readonly #env: ComplaintsEnv;
@@ -265,7 +268,7 @@ function newWatch(now: number): Watch {
 
 function beginCounting(watch: Watch, { counter }: LeaseInfo, afterOutage: boolean): void {
   watch.counter = counter;
-  watch.renewals = afterOutage ? 2 : 1;
+  watch.renewals = afterOutage ? RENEWALS_AFTER_OUTAGE : 1;
   watch.movedAtMs = null;
 }
 

@@ -75,6 +75,12 @@ export interface MembershipEnv {
   onRenewal(renewal: Renewal, complaints: readonly NodeRef[]): void;
 }
 
+/** A renewal between its beginning and the end of what its answer sets off. */
+interface Attempt {
+  /** Null until the session was asked for. */
+  opening: Promise<LeaseSession> | null;
+}
+
 interface Observation {
   counter: number;
   /** Monotonic milliseconds since which the counter has stood still, as far as this node knows. */
@@ -98,7 +104,12 @@ export class Membership {
   #timer: TimerHandle | null = null;
   /** For a renewal of its own, when somebody's lease must be over. */
   #suspicion: TimerHandle | null = null;
-  #renewing = false;
+  /** The renewal under way; one at a time, but for the one below. */
+  #renewing: Attempt | null = null;
+  /** A renewal that took too long: another one was begun on a session of its own. */
+  #overtaken: Attempt | null = null;
+  /** When the newest of the renewals that were answered was sent, monotonic milliseconds. */
+  #answeredSentMs = Number.NEGATIVE_INFINITY;
   /** A proposal under way; one at a time. */
   #proposing: Promise<void> | null = null;
   #catchingUp: Promise<void> | null = null;
@@ -162,7 +173,9 @@ export class Membership {
 
   /** Also what is still being opened: nothing of this life may be left at the database. */
   async #closeSessions(): Promise<void> {
-    await Promise.all([this.#close(this.#leaseSession), this.#close(this.#control)]);
+    const overtaken = this.#overtaken?.opening ?? null;
+    const sessions = [this.#leaseSession, overtaken, this.#control];
+    await Promise.all(sessions.map((session) => this.#close(session)));
   }
 
   async #close(opening: Promise<LeaseSession | ControlSession> | null): Promise<void> {
@@ -263,26 +276,51 @@ export class Membership {
   // ---------------------------------------------------------------- renewing
 
   async #renew(): Promise<void> {
-    if (this.#renewing || this.#stopped) return;
-    this.#renewing = true;
+    if (this.#renewing !== null || this.#stopped) return;
+    const attempt: Attempt = { opening: null };
+    this.#renewing = attempt;
+    const { lease, platform, times } = this.#env;
+    const impatience = platform.timers.after(times.leaseMs / 4, () => this.#overtake(attempt));
+    let stamp = lease.stamp();
     try {
-      const { lease } = this.#env;
-      this.#leaseSession ??= this.#env.store.openLease(this.#env.self);
-      const session = await this.#leaseSession;
+      attempt.opening = this.#leaseSession ??= this.#env.store.openLease(this.#env.self);
+      const session = await attempt.opening;
       // Stopped while it was being opened: a renewal now would undo the lease's end for the others.
       if (this.#stopped) return;
-      const stamp = lease.stamp();
+      stamp = lease.stamp();
       const knownEpoch = this.#epoch;
       const complaints = this.#env.complaints();
       const renewal = await session.renew(complaints);
+      impatience.cancel();
       if (this.#stopped) return;
       await this.#onRenewed(stamp, renewal, knownEpoch);
-      if (!this.#stopped && lease.valid) this.#env.onRenewal(renewal, complaints);
+      const isNewest = stamp.sentMs === this.#answeredSentMs;
+      if (!this.#stopped && isNewest && lease.valid) this.#env.onRenewal(renewal, complaints);
     } catch (error) {
-      await this.#onRenewalFailed(error);
+      await this.#onRenewalFailed(error, attempt, stamp.sentMs);
     } finally {
-      this.#renewing = false;
+      impatience.cancel();
+      if (this.#renewing === attempt) this.#renewing = null;
+      if (this.#overtaken === attempt) {
+        this.#overtaken = null;
+        void this.#close(attempt.opening);
+      }
     }
+  }
+
+  /**
+   * A connection can be dead without a word, and whoever waits for its answer as long as for that of a slow
+   * database has no lease any more by then. So the next renewal is begun on another session after a quarter of a
+   * lease: it is answered while the lease of the one before runs. Both count: of a database that is only slow, the
+   * first answer comes first, and one that comes after a newer one prolongs nothing. One at a time is overtaken, so
+   * there are at most two sessions.
+   */
+  #overtake(attempt: Attempt): void {
+    if (this.#renewing !== attempt || this.#overtaken !== null || this.#stopped) return;
+    this.#overtaken = attempt;
+    this.#renewing = null;
+    this.#leaseSession = null;
+    void this.#renew();
   }
 
   async #onRenewed(
@@ -290,6 +328,8 @@ export class Membership {
     renewal: Renewal,
     knownEpoch: number,
   ): Promise<void> {
+    if (stamp.sentMs < this.#answeredSentMs) return;
+    this.#answeredSentMs = stamp.sentMs;
     const { platform, time, lease } = this.#env;
     const receivedMs = platform.clock.monotonicMs();
     this.storeUnreachable = false;
@@ -304,7 +344,7 @@ export class Membership {
       return;
     }
     if (renewal.epoch > this.#epoch) await this.catchUp();
-    if (this.#stopped || renewal.epoch > this.#epoch) return;
+    if (this.#stopped || renewal.epoch > this.#epoch || stamp.sentMs < this.#answeredSentMs) return;
     lease.grant(stamp);
     this.#last = renewal;
     if (lease.valid) this.#env.onLease();
@@ -346,18 +386,20 @@ export class Membership {
     for (const key of this.#observed.keys()) if (!listed.has(key)) this.#observed.delete(key);
   }
 
-  async #onRenewalFailed(error: unknown): Promise<void> {
+  async #onRenewalFailed(error: unknown, attempt: Attempt, sentMs: number): Promise<void> {
     if (this.#stopped) return;
     if (error instanceof StoreError && (error.kind === 'fenced' || error.kind === 'replaced')) {
       this.#env.onExpelled(error.message);
       return;
     }
+    // A newer one was answered: it was only this connection.
+    if (sentMs < this.#answeredSentMs) return;
     if (!this.storeUnreachable)
       this.#env.log.warn({ err: error }, 'the lease could not be renewed');
     this.storeUnreachable = true;
-    const session = this.#leaseSession;
+    if (this.#renewing !== attempt) return;
     this.#leaseSession = null;
-    await this.#close(session);
+    await this.#close(attempt.opening);
     this.#env.platform.timers.after(REOPEN_MS, () => void this.#renew());
   }
 

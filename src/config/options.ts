@@ -252,7 +252,7 @@ export const OPTIONS = {
     group: 'Database',
     type: integer({ min: 1, max: 256 }),
     default: 4,
-    help: 'Connections for reads of missing keys. Three more are used: for writes, for the lease, for views.',
+    help: 'Connections for reads of missing keys. Three more are used (for writes, for the lease, for views), and a fourth while a renewal of the lease is late.',
   }),
   storeTimeoutMs: startup({
     name: 'store-timeout-ms',

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { slotOf } from '../../../src/cluster/slot.ts';
 import { hasRef, participants } from '../../../src/cluster/view.ts';
 import { Sim, type SimOptions } from '../../../chaos/sim/cluster.ts';
+import { DATABASE } from '../../../chaos/sim/ground.ts';
 
 async function threeNodes(options: SimOptions = {}): Promise<{ sim: Sim; key: string }> {
   const sim = new Sim(options);
@@ -210,6 +211,26 @@ describe('the database', () => {
     await sim.run(2000);
     sim.database.wallOffsetMs = -3000;
     await sim.run(2000);
+    expect(sim.node('a').cluster.epoch).toBe(epoch);
+  });
+
+  test('that loses a connection while a renewal is answered costs that node nothing', async () => {
+    const sim = new Sim({ storeTimeoutMs: 1000, answerMarginMs: 1000 });
+    await sim.startAll('a', 'b', 'c');
+    const { lease, membership } = sim.node('a').life;
+    const { epoch } = sim.node('a').cluster;
+    const { flushMs } = sim.database;
+    await sim.run(1000);
+    sim.database.flushMs = () => 50;
+    membership.renewNow();
+    // It has arrived, and its answer waits for the commit.
+    await sim.run(20);
+    sim.network.breakUnnoticed(DATABASE, 'a');
+    sim.database.flushMs = flushMs;
+    for (let i = 0; i < 4000; i++) {
+      await sim.run(1);
+      expect(lease.valid).toBe(true);
+    }
     expect(sim.node('a').cluster.epoch).toBe(epoch);
   });
 
