@@ -93,7 +93,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     durations: {
       rounds: integerFlag(flags, 'rounds', { min: 1, max: 100, fallback: quick ? 3 : 5 }),
       roundSeconds: quick ? 1.5 : 4,
-      warmUpSeconds: quick ? 1.5 : 3,
+      warmUpSeconds: quick ? 4 : 10,
     },
     keysShare: quick ? 0.1 : 1,
     compareWith: flags.values.get('compare') ?? '',

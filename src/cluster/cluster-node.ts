@@ -42,9 +42,9 @@ import { WarmUp } from './warm-up.ts';
 import { FrameError, type FrameReader, FrameType, PROTOCOL_VERSIONS } from './wire.ts';
 
 /** Operations that must wait before a batch is sent behind another one that is under way. */
-const FOLLOW_ROWS = 16;
+const FOLLOW_ROWS = 32;
 /** A smaller batch waits this long for operations that are about to enter, milliseconds. */
-const GATHER_ROWS = 12;
+const GATHER_ROWS = 16;
 const GATHER_MS = 2;
 /** How often a leaving node looks whether all is done, milliseconds. */
 const DRAIN_POLL_MS = 5;

@@ -52,6 +52,15 @@ const SETTINGS: Readonly<Record<string, string>> = {
   timezone: 'UTC',
 };
 
+/**
+ * For the C library: keep freed memory. By default a backend gives the top of its heap back after every
+ * batch of a few rows and asks for it again, a tenth of its processor time. Bounded: 32 MB a backend.
+ */
+const MALLOC: Readonly<Record<string, string>> = {
+  MALLOC_TOP_PAD_: String(1024 * 1024),
+  MALLOC_TRIM_THRESHOLD_: String(32 * 1024 * 1024),
+};
+
 /** Where a server listens, and how it is run there. */
 export interface ServerPlace {
   readonly host: string;
@@ -157,7 +166,7 @@ export function spawnPostgres(
     cwd: '/',
     detached: true,
     stdio: ['ignore', log, log],
-    env: { ...process.env, LC_ALL: 'C' },
+    env: { ...process.env, LC_ALL: 'C', ...MALLOC },
   });
 }
 
