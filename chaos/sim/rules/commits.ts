@@ -268,8 +268,8 @@ export const COMMIT_RULES: readonly Rule[] = [
     edits: [
       {
         file: 'src/cluster/warm-up.ts',
-        from: 'const isOld = (row: Row): boolean => overtaken.has(keyId(row.db, row.key));',
-        to: 'const isOld = (row: Row): boolean => overtaken.has(keyId(-1, row.key));',
+        from: 'overtaken.size > 0 && overtaken.has(keyId(row.db, row.key));',
+        to: 'overtaken.size > 0 && overtaken.has(keyId(-1, row.key));',
       },
     ],
   },
