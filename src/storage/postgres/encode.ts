@@ -156,10 +156,7 @@ function countNulls(values: readonly unknown[]): number {
   return nulls;
 }
 
-/**
- * What `ringfence.commit_batch` takes after the five numbers: arrays, or null where there is nothing to do. Of the puts,
- * databases, types or expiries are null where all are 0, strings or never.
- */
+/** What `ringfence.commit_batch` takes after the five numbers: arrays, or null where there is nothing to do. */
 export type BatchParameters = (Buffer | null)[];
 
 /**
@@ -203,23 +200,13 @@ function encodePuts(rows: readonly RowChange[]): BatchParameters {
       );
     }
   }
+  const [slots, dbs, keys, versions] = encodeIdentity(rows);
+  const types = int2Array(
+    rows.map((row) => (row.kind === 'put' ? RowType.String : RowType.Tombstone)),
+  );
   const values = byteaArray(rows.map((row) => (row.kind === 'put' ? row.value : null)));
-  return [
-    int2Array(rows.map((row) => row.slot)),
-    // What most batches have the same of in all rows is left out: each array costs the server as much as a column.
-    rows.every((row) => row.db === 0) ? null : int2Array(rows.map((row) => row.db)),
-    textArray(rows.map((row) => encodeKey(row.key))),
-    rows.every((row) => row.kind === 'put') ? null : encodeTypes(rows),
-    values,
-    versionArray(rows),
-    rows.every((row) => row.expiresAtMs === 0)
-      ? null
-      : timestampArray(rows.map((row) => row.expiresAtMs)),
-  ];
-}
-
-function encodeTypes(rows: readonly RowChange[]): Buffer {
-  return int2Array(rows.map((row) => (row.kind === 'put' ? RowType.String : RowType.Tombstone)));
+  const expires = timestampArray(rows.map((row) => row.expiresAtMs));
+  return [slots, dbs, keys, types, values, versions, expires];
 }
 
 function encodeExpiries(rows: readonly RowChange[]): BatchParameters {

@@ -156,9 +156,7 @@ BEGIN
   IF put_slots IS NOT NULL THEN
     INSERT INTO ringfence.entry AS e
         (slot, db, key, type, value, version, expires_at, created_at, updated_at)
-      -- An array that is null has nulls for all rows: database 0, a string, never.
-      SELECT r.slot, coalesce(r.db, 0::int2), r.key, coalesce(r.type, 1::int2), r.value, r.version, r.expires_at,
-        now(), now()
+      SELECT r.slot, r.db, r.key, r.type, r.value, r.version, r.expires_at, now(), now()
       FROM unnest(put_slots, put_dbs, put_keys, put_types, put_values, put_versions, put_expires)
         AS r(slot, db, key, type, value, version, expires_at)
       ON CONFLICT (slot, db, key) DO UPDATE SET

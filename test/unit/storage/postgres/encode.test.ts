@@ -84,7 +84,7 @@ describe('encodeBatch', () => {
       number: 1,
       epoch: 1,
       rows: [
-        row({ key: 'a', db: 1 }),
+        row({ key: 'a' }),
         row({ kind: 'delete', key: 'b', value: null, expiresAtMs: 5 }),
         row({ kind: 'delete', key: 'c', value: null }),
         row({ kind: 'expire', key: 'd', value: null, expiresAtMs: 9 }),
@@ -94,21 +94,6 @@ describe('encodeBatch', () => {
     const lengths = parameters.map((parameter) => parameter?.readInt32BE(12));
     expect(lengths).toEqual([...Array<number>(7).fill(2), ...Array<number>(9).fill(1), 3, 3, 3]);
     expect(parameters[17]).toEqual(int2Array([-1, -1, -1]));
-  });
-
-  it('of puts, what is the same in all rows is left out: database 0, strings, no expiry', () => {
-    const sent = (rest: Partial<RowChange>): number[] =>
-      encodeBatch({ number: 1, epoch: 1, rows: [row({}), row({ key: 'l', ...rest })], floors: [] })
-        .slice(0, 7)
-        .flatMap((parameter, i) => (parameter === null ? [] : [i]));
-    const [slots, dbs, keys, types, values, versions, expires] = [0, 1, 2, 3, 4, 5, 6];
-    expect(sent({})).toEqual([slots, keys, values, versions]);
-    expect(sent({ db: 1 })).toEqual([slots, dbs, keys, values, versions]);
-    expect(sent({ expiresAtMs: 5 })).toEqual([slots, keys, values, versions, expires]);
-    expect(sent({ kind: 'delete', value: null, expiresAtMs: 5 })).toEqual([
-      ...[slots, keys, types],
-      ...[values, versions, expires],
-    ]);
   });
 
   it('a value beyond the limit is rejected before it is sent', () => {
