@@ -5,6 +5,7 @@ const OPERATIONS = 'src/cluster/operations.ts';
 const ENGINE = 'src/cluster/engine.ts';
 const LANE = 'src/cluster/lane.ts';
 const ROUTER = 'src/cluster/router.ts';
+const LOCAL_READS = 'src/cluster/local-reads.ts';
 
 export const COMMIT_RULES: readonly Rule[] = [
   {
@@ -306,9 +307,14 @@ export const COMMIT_RULES: readonly Rule[] = [
     },
     edits: [
       {
-        file: ROUTER,
+        file: LOCAL_READS,
         from: 'const soonMs = time.nowMs() + clockBoundMs;',
         to: 'const soonMs = time.nowMs() + Math.min(clockBoundMs, 0);',
+      },
+      {
+        file: LOCAL_READS,
+        from: 'batch.allowedAtMs + clockBoundMs',
+        to: 'batch.allowedAtMs + Math.min(clockBoundMs, 0)',
       },
     ],
   },
