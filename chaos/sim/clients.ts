@@ -24,6 +24,8 @@ export interface ClientsOptions {
   readonly depth: number;
   /** Longest pause between two commands, milliseconds. */
   readonly pauseMsMax: number;
+  /** Longest time between two commands that leave on one connection, milliseconds. */
+  readonly gapMsMax: number;
   readonly answerTimeoutMs: number;
   readonly onAnswer: (answered: Answered) => void;
 }
@@ -83,6 +85,8 @@ class Line {
   readonly #clients: Clients;
   #connection: Promise<RespClient> | null = null;
   #node = '';
+  /** Resolves when the command before has left. */
+  #left = Promise.resolve();
 
   constructor(options: ClientsOptions, host: Host, random: SeededRandom, clients: Clients) {
     this.#options = options;
@@ -92,7 +96,7 @@ class Line {
   }
 
   readonly send: Send = async (command) => {
-    const { sim, onAnswer } = this.#options;
+    const { sim, gapMsMax, onAnswer } = this.#options;
     const connecting = (this.#connection ??= this.#connect());
     let connection: RespClient;
     try {
@@ -101,6 +105,7 @@ class Line {
       await this.#lose(connecting);
       return { outcome: 'refused', reply: `not sent: ${String(error)}`, node: this.#node };
     }
+    if (gapMsMax > 0) await this.#gap();
     const sentMs = sim.time.monotonicMs();
     this.#clients.underWay++;
     const answer = await connection.send(command);
@@ -111,6 +116,13 @@ class Line {
     else if (answer.outcome !== 'ok') await sim.sleep(TROUBLE_PAUSE_MS);
     return answer;
   };
+
+  /** What a client writes in one go may leave its machine piece by piece. */
+  #gap(): Promise<void> {
+    const { sim, gapMsMax } = this.#options;
+    this.#left = this.#left.then(() => sim.sleep(this.#random.float() * gapMsMax));
+    return this.#left;
+  }
 
   #connect(): Promise<RespClient> {
     const { sim, answerTimeoutMs } = this.#options;

@@ -156,10 +156,24 @@ export class Ground {
   sleep(ms: number): Promise<void> {
     return this.sim.sleep(ms);
   }
+
+  /** Waits for a moment. False: it did not come soon. */
+  async until(condition: () => boolean): Promise<boolean> {
+    const untilMs = this.sim.time.monotonicMs() + MOMENT_WAIT_MS_MAX;
+    while (!condition()) {
+      if (this.sim.time.monotonicMs() >= untilMs) return false;
+      await this.sleep(LOOK_MS);
+    }
+    return true;
+  }
 }
 
 /** Larger clusters cost more time than they show. */
 const NODES_MAX = 8;
+
+/** How long a moment is waited for that need not come, and how often it is looked for, milliseconds. */
+const MOMENT_WAIT_MS_MAX = 2_000;
+const LOOK_MS = 0.5;
 
 /** Whoever started a process kills it when it takes longer to end, milliseconds. */
 const STOP_MS_MAX = 10_000;

@@ -2,11 +2,11 @@
 import type { Workload } from '../workloads/workload.ts';
 import type { SimOptions } from './cluster.ts';
 import type { SessionRole } from './database/database.ts';
-import { SIM_FAULTS } from './faults/index.ts';
+import { AIMED_FAULTS, SIM_FAULTS } from './faults/index.ts';
 import type { SimFault } from './ground.ts';
 import type { ClockFaults } from './machine.ts';
 import { SeededRandom } from './random.ts';
-import { MEMORY_WORKLOADS, SIM_WORKLOADS } from './workloads.ts';
+import { AIMED_WORKLOADS, MEMORY_WORKLOADS, SIM_WORKLOADS } from './workloads.ts';
 
 /** Goes up with every change that makes a seed mean something else. */
 export const GENERATOR = 6;
@@ -40,6 +40,8 @@ export interface Pace {
   readonly connections: number;
   readonly depth: number;
   readonly pauseMsMax: number;
+  /** Longest time between two commands that leave on one connection, milliseconds; 0: they leave at once. */
+  readonly gapMsMax: number;
   /** How long the clients work while faults come and go, milliseconds. */
   readonly workMs: number;
   readonly faults: number;
@@ -104,6 +106,7 @@ function drawPace(random: SeededRandom): Pace {
     connections: 1 + random.below(2),
     depth: 1 + random.below(3),
     pauseMsMax: random.pick([30, 80, 200]),
+    gapMsMax: 0,
     workMs: random.between(2000, 7000),
     faults: 1 + random.below(FAULTS_MAX),
     jitterMs: random.pick([0.5, 3, 15]),
@@ -126,7 +129,8 @@ function drawWorkloads(
   { options, faults }: { options: SimOptions; faults: readonly PlannedFault[] },
   only?: readonly string[],
 ): readonly Workload[] {
-  if (only !== undefined) return only.map((name) => named(SIM_WORKLOADS, name));
+  if (only !== undefined)
+    return only.map((name) => named([...SIM_WORKLOADS, ...AIMED_WORKLOADS], name));
   const remembered = SIM_WORKLOADS.filter(
     (workload) => options.maxmemory === undefined || !MEMORY_WORKLOADS.includes(workload),
   );
@@ -147,7 +151,7 @@ function drawFaults(
   { faults, workMs }: Pace,
   only?: readonly string[],
 ): PlannedFault[] {
-  const allowed = only === undefined ? SIM_FAULTS : only.map((name) => named(SIM_FAULTS, name));
+  const allowed = only?.map((name) => named([...SIM_FAULTS, ...AIMED_FAULTS], name)) ?? SIM_FAULTS;
   if (allowed.length === 0) return [];
   // Faults of few kinds meet each other more often than all kinds do.
   const kinds = random.shuffled(allowed).slice(0, 1 + random.below(4));

@@ -147,7 +147,7 @@ class Schedule {
   async #work(): Promise<void> {
     const sim = this.#sim;
     const { faults, random, workloads, pace } = this.#plan;
-    const { workMs, clients, connections, depth, pauseMsMax } = pace;
+    const { workMs, clients, connections, depth, pauseMsMax, gapMsMax } = pace;
     const working = new Clients({
       sim,
       random,
@@ -157,6 +157,7 @@ class Schedule {
       connections,
       depth,
       pauseMsMax,
+      gapMsMax,
       answerTimeoutMs: ANSWER_TIMEOUT_MS,
       onAnswer: (answered) => this.#pace.onAnswer(answered),
     });

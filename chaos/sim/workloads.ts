@@ -1,4 +1,5 @@
-import { expiring, expiringInMemory } from '../workloads/expiring.ts';
+import { coldKeys } from '../workloads/cold-keys.ts';
+import { expiring, expiringInMemory, expiringReads } from '../workloads/expiring.ts';
 import { legacyKeys, legacyMoves } from '../workloads/legacy-keys.ts';
 import { memoryOnly } from '../workloads/memory-only.ts';
 import { hotKey } from '../workloads/hot-key.ts';
@@ -15,6 +16,9 @@ export const SIM_WORKLOADS: readonly Workload[] = [
   hotKey,
   expiringInMemory,
 ];
+
+/** Only where a focus names them: each is made for what few schedules are about. */
+export const AIMED_WORKLOADS: readonly Workload[] = [expiringReads, coldKeys];
 
 /** Their keys have policy `none`. */
 export const MEMORY_WORKLOADS: readonly Workload[] = [memoryOnly, expiringInMemory];

@@ -35,6 +35,9 @@ import { Locks, Transaction } from './transactions.ts';
 
 export type { SessionRole } from './store.ts';
 
+/** Reads of the table that can be held back: of rows for memory, and of rows whose time is over. */
+export type ReadKind = 'scan' | 'expired';
+
 interface Received {
   readonly request: Request;
   readonly complete: boolean;
@@ -143,11 +146,11 @@ export class SimDatabase {
   }
 
   /** Reads of this kind see what is there and are not answered until `releaseReads`. */
-  holdReads(node: string, kind: 'scan' | 'expired'): void {
+  holdReads(node: string, kind: ReadKind): void {
     this.#close(`${kind} ${node}`);
   }
 
-  releaseReads(node: string, kind: 'scan' | 'expired'): void {
+  releaseReads(node: string, kind: ReadKind): void {
     this.#open(`${kind} ${node}`);
   }
 

@@ -19,3 +19,6 @@ export const SIM_FAULTS: readonly SimFault[] = [
   ...MOMENT_FAULTS,
   ...VIEW_FAULTS,
 ];
+
+/** A focus may name these too. */
+export { AIMED_FAULTS } from './aimed.ts';

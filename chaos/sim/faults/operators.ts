@@ -82,15 +82,18 @@ const replicas = changes('set-replicas', (ground, random) => {
   return asked(ground, asking, (cluster) => cluster.grant({ kind: 'replicas', replicas: count }));
 });
 
-const weight = changes('set-weight', (ground, random) => {
+/** Some node gets more or fewer slots than it had. */
+export function weigh(ground: Ground, random: SeededRandom): Promise<void> {
   const node = random.pick(ground.nodes);
   const tokens = 1 + random.below(24);
   const asking = { node: random.pick(ground.nodes), what: `${tokens} points for ${node}` };
   return asked(ground, asking, (cluster) => cluster.grant({ kind: 'weight', node, tokens }));
-});
+}
+
+const weight = changes('set-weight', weigh);
 
 /** FLUSHALL, or FLUSHDB of the database that everybody uses. */
-const flush: SimFault = {
+export const flush: SimFault = {
   name: 'flush',
   // It empties one primary after the other.
   breaks: ['elements', 'all-or-nothing', 'sums', 'program-order'],

@@ -2,19 +2,15 @@
 import { isMoving } from '../../../src/cluster/view.ts';
 import type { Ground, SimFault } from '../ground.ts';
 
-/** Where nobody joins or leaves there is no such moment, milliseconds. */
-const WAIT_MS_MAX = 2_000;
 const LOOK_MS = 0.5;
 
 /** A hand-over is on, and the node knows: the view that ends it is the next one. */
-async function handOver({ sim }: Ground, node: string): Promise<void> {
-  const untilMs = sim.time.monotonicMs() + WAIT_MS_MAX;
-  for (;;) {
+async function handOver(ground: Ground, node: string): Promise<void> {
+  const { sim } = ground;
+  await ground.until(() => {
     const newest = sim.database.views.at(-1)!;
-    if (isMoving(newest) && sim.node(node).cluster.epoch === newest.epoch) return;
-    if (sim.time.monotonicMs() >= untilMs) return;
-    await sim.sleep(LOOK_MS);
-  }
+    return isMoving(newest) && sim.node(node).cluster.epoch === newest.epoch;
+  });
 }
 
 /**

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { SimDatabase } from '../../../../chaos/sim/database/database.ts';
 import { SimNetwork } from '../../../../chaos/sim/network.ts';
+import { AIMED_FAULTS } from '../../../../chaos/sim/faults/index.ts';
 import { planOf } from '../../../../chaos/sim/plan.ts';
 import { restoredBy } from '../../../../chaos/sim/restored.ts';
 import { VirtualTime } from '../../../../chaos/sim/time.ts';
-import { MEMORY_WORKLOADS } from '../../../../chaos/sim/workloads.ts';
+import { AIMED_WORKLOADS, MEMORY_WORKLOADS } from '../../../../chaos/sim/workloads.ts';
 
 const SEEDS = Array.from({ length: 300 }, (_, i) => i + 1);
 const PLANS = SEEDS.map((seed) => planOf(seed));
@@ -38,6 +39,19 @@ test('keys that no database has are not evicted', () => {
   for (const { options } of inMemory) expect(options.maxmemory).toBeUndefined();
   const only = SEEDS.map((seed) => planOf(seed, { workloads: [MEMORY_WORKLOADS[0]!.name] }));
   for (const { options } of only) expect(options.maxmemory).toBeUndefined();
+});
+
+test('what is aimed at one moment comes where a focus names it, and nowhere else', () => {
+  const faults = AIMED_FAULTS.map(({ name }) => name);
+  const workloads = AIMED_WORKLOADS.map(({ name }) => name);
+  for (const plan of PLANS) {
+    for (const { fault } of plan.faults) expect(AIMED_FAULTS).not.toContain(fault);
+    for (const workload of plan.workloads) expect(AIMED_WORKLOADS).not.toContain(workload);
+    expect(plan.pace.gapMsMax).toBe(0);
+  }
+  const plan = planOf(1, { faults, workloads });
+  expect(plan.workloads).toEqual(AIMED_WORKLOADS);
+  for (const { fault } of plan.faults) expect(AIMED_FAULTS).toContain(fault);
 });
 
 test('a standby that lacks commits makes every key what it has, before all leases are over', () => {
