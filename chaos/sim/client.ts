@@ -34,7 +34,7 @@ export class SimClient {
         this.replies.push(line);
         resolve(line);
       };
-      const direct = this.readDirectly(...args);
+      const direct = this.readDirectly(args);
       const prepared = this.#sim.prepare(args, this.noTouch);
       const reply = this.#node.cluster.submit({ prepared, order: this.#order, done });
       // At the same moment, both ways have to come to the same answer.
@@ -45,7 +45,7 @@ export class SimClient {
   }
 
   /** The encoded reply of a GET or MGET as a session gets it the short way; undefined when there is none. */
-  readDirectly(...args: string[]): string | undefined {
+  readDirectly(args: readonly string[]): string | undefined {
     if (args[0] !== 'GET' && args[0] !== 'MGET') return undefined;
     const decoder = new RequestDecoder({
       protoMaxBulkLen: MULTIBULK_MAX,

@@ -28,8 +28,8 @@ describe('a direct read', () => {
     for (const name of ['a', 'b', 'c']) {
       const client = sim.client(name);
       const before = hits(sim, name);
-      expect(client.readDirectly('GET', two)).toBe('$2\r\n22\r\n');
-      expect(client.readDirectly('MGET', two, one, two)).toBe(
+      expect(client.readDirectly(['GET', two])).toBe('$2\r\n22\r\n');
+      expect(client.readDirectly(['MGET', two, one, two])).toBe(
         '*3\r\n$2\r\n22\r\n$1\r\n1\r\n$2\r\n22\r\n',
       );
       expect(hits(sim, name)).toBe(before + 4);
@@ -42,11 +42,11 @@ describe('a direct read', () => {
     await write(sim, 'MSET', own, '1', other, '2');
     const client = sim.client('a');
     const before = hits(sim, 'a');
-    expect(client.readDirectly('GET', other)).toBeUndefined();
-    expect(client.readDirectly('MGET', own, other)).toBeUndefined();
-    expect(client.readDirectly('MGET', own, sim.keyOn('a', 'missing'))).toBeUndefined();
+    expect(client.readDirectly(['GET', other])).toBeUndefined();
+    expect(client.readDirectly(['MGET', own, other])).toBeUndefined();
+    expect(client.readDirectly(['MGET', own, sim.keyOn('a', 'missing')])).toBeUndefined();
     expect(hits(sim, 'a')).toBe(before);
-    expect(client.readDirectly('GET', own)).toBe('$1\r\n1\r\n');
+    expect(client.readDirectly(['GET', own])).toBe('$1\r\n1\r\n');
   });
 
   test('of a key with a change that is not committed is left, on every owner', async () => {
@@ -54,7 +54,7 @@ describe('a direct read', () => {
     const key = sim.keyOn('b');
     await write(sim, 'SET', key, 'old');
     const readers = ['a', 'b', 'c'].map((name) => sim.client(name));
-    const direct = (client: SimClient): string | undefined => client.readDirectly('GET', key);
+    const direct = (client: SimClient): string | undefined => client.readDirectly(['GET', key]);
     const written = sim.client('b').send('SET', key, 'new');
     expect(direct(readers[1]!)).toBeUndefined();
     expect(await sim.wait(written)).toBe('+OK');
@@ -68,10 +68,10 @@ describe('a direct read', () => {
     await write(sim, 'SET', key, 'v');
     const client = sim.client('b');
     const written = client.send('SET', other, 'x');
-    expect(client.readDirectly('GET', key)).toBeUndefined();
-    expect(sim.client('b').readDirectly('GET', key)).toBe('$1\r\nv\r\n');
+    expect(client.readDirectly(['GET', key])).toBeUndefined();
+    expect(sim.client('b').readDirectly(['GET', key])).toBe('$1\r\nv\r\n');
     await sim.wait(written);
-    expect(client.readDirectly('GET', key)).toBe('$1\r\nv\r\n');
+    expect(client.readDirectly(['GET', key])).toBe('$1\r\nv\r\n');
   });
 
   test('without a lease is left', async () => {
@@ -79,9 +79,9 @@ describe('a direct read', () => {
     const key = sim.keyOn('b');
     await write(sim, 'SET', key, 'v');
     const client = sim.client('a');
-    expect(client.readDirectly('GET', key)).toBe('$1\r\nv\r\n');
+    expect(client.readDirectly(['GET', key])).toBe('$1\r\nv\r\n');
     sim.node('a').life.lease.end();
-    expect(client.readDirectly('GET', key)).toBeUndefined();
+    expect(client.readDirectly(['GET', key])).toBeUndefined();
   });
 
   test('of a key near its expiry, or of a long value, is left', async () => {
@@ -89,14 +89,14 @@ describe('a direct read', () => {
     const key = sim.keyOn('b');
     await write(sim, 'SET', key, 'v', 'PX', '10000');
     const client = sim.client('a');
-    expect(client.readDirectly('GET', key)).toBe('$1\r\nv\r\n');
+    expect(client.readDirectly(['GET', key])).toBe('$1\r\nv\r\n');
     await sim.run(9890);
-    expect(client.readDirectly('GET', key)).toBeUndefined();
+    expect(client.readDirectly(['GET', key])).toBeUndefined();
     await write(sim, 'SET', key, 'x'.repeat(70_000));
-    expect(client.readDirectly('GET', key)).toBeUndefined();
+    expect(client.readDirectly(['GET', key])).toBeUndefined();
     await write(sim, 'SET', key, 'x'.repeat(60_000));
-    expect(client.readDirectly('GET', key)).toHaveLength(60_010);
+    expect(client.readDirectly(['GET', key])).toHaveLength(60_010);
     // Their replies together have no room.
-    expect(client.readDirectly('MGET', key, key)).toBeUndefined();
+    expect(client.readDirectly(['MGET', key, key])).toBeUndefined();
   });
 });
