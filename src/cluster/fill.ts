@@ -32,7 +32,7 @@ import type { Cause } from './pressure.ts';
 import type { Holds } from './holds.ts';
 import { SLOT_COUNT } from './slot.ts';
 import type { SlotTable } from './slots.ts';
-import { refKey } from './view.ts';
+import { type Group, refKey } from './view.ts';
 
 export interface FillEnv {
   readonly clock: Clock;
@@ -173,14 +173,21 @@ export class Fill {
   restart(): void {
     const now = this.#env.clock.monotonicMs();
     const jobs = new Map<string, Job>();
+    const jobOf = (learner: Member): Job => {
+      const key = refKey(learner);
+      let job = jobs.get(key);
+      if (job === undefined) jobs.set(key, (job = new Job(learner, now)));
+      return job;
+    };
+    // Neighbouring slots share their group; the event loop stands still while a view is adopted.
+    let last: Group | undefined;
+    let jobsOfGroup: readonly Job[] = [];
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       if (!this.#env.slots.isPrimary(slot)) continue;
-      for (const learner of this.#env.slots.group(slot).learners) {
-        const key = refKey(learner);
-        let job = jobs.get(key);
-        if (job === undefined) jobs.set(key, (job = new Job(learner, now)));
-        job.slots.push(slot);
-      }
+      const group = this.#env.slots.group(slot);
+      if (group !== last) jobsOfGroup = group.learners.map(jobOf);
+      last = group;
+      for (const job of jobsOfGroup) job.slots.push(slot);
     }
     this.#jobs = [...jobs.values()];
   }

@@ -153,17 +153,20 @@ export class SlotTable {
     const unknownBefore: Group = { owners: others, learners: [] };
     const first = this.#placement[0] === NO_GROUP;
     const merged = new Map<Holders | null, Map<Group, Map<Group, Holders>>>();
-    const roles = new Map<Group, number>();
+    // What neighbouring slots mostly have in common: the event loop stands still meanwhile.
+    let like = { before: NO_GROUP, after: NO_GROUP, role: this.#roleIn(NO_GROUP), isSame: true };
     const lost: number[] = [];
     const gained: number[] = [];
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       const before = first ? unknownBefore : this.#placement[slot]!;
       const after = placement[slot]!;
       const wasPrimary = this.isPrimary(slot);
-      const role = roles.get(after) ?? this.#roleIn(after);
-      roles.set(after, role);
+      if (before !== like.before || after !== like.after) {
+        like = { before, after, role: this.#roleIn(after), isSame: sameOwners(before, after) };
+      }
+      const { role } = like;
       if (role === 0 && (this.#roles[slot]! & ~Role.Active) !== 0) lost.push(slot);
-      if (!sameOwners(before, after)) {
+      if (!like.isSame) {
         this.#holders[slot] = mergeHolders(merged, this.#holders[slot]!, before, after, alive);
       }
       const still = this.#holders[slot]!;
@@ -183,31 +186,38 @@ export class SlotTable {
   /** `ref` has confirmed the present view: it holds nothing under older ones. Returns newly active slots. */
   confirm(ref: NodeRef): number[] {
     const key = refKey(ref);
-    for (const holders of new Set(this.#holders)) holders?.delete(key);
+    for (const holders of this.#distinctHolders()) holders.delete(key);
     return this.#activate();
   }
 
   /** A lease and margin has passed since the present view was seen. Returns newly active slots. */
   expireHolders(): number[] {
-    for (const holders of new Set(this.#holders)) holders?.clear();
+    for (const holders of this.#distinctHolders()) holders.clear();
     return this.#activate();
   }
 
   /** Lives that some slot still waits for. */
   waitingFor(): Set<string> {
     const waiting = new Set<string>();
-    for (const holders of new Set(this.#holders)) {
-      if (holders !== null) for (const key of holders) waiting.add(key);
-    }
+    for (const holders of this.#distinctHolders()) for (const key of holders) waiting.add(key);
     return waiting;
   }
 
   #forget(alive: Set<string>): void {
-    for (const holders of new Set(this.#holders)) {
-      if (holders === null) continue;
+    for (const holders of this.#distinctHolders()) {
       for (const key of holders) if (!alive.has(key)) holders.delete(key);
     }
     this.#activate();
+  }
+
+  #distinctHolders(): Set<Holders> {
+    const distinct = new Set<Holders>();
+    let last: Holders | null = null;
+    for (const holders of this.#holders) {
+      if (holders !== null && holders !== last) distinct.add(holders);
+      last = holders;
+    }
+    return distinct;
   }
 
   #activate(): number[] {

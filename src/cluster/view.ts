@@ -61,6 +61,11 @@ export function place(view: View): Placement {
   for (let slot = 0; slot < SLOT_COUNT; slot++) {
     const before = settled[slot]!;
     const after = coming[slot]!;
+    // Mostly it is that of the slot before.
+    if (slot > 0 && before === settled[slot - 1] && after === coming[slot - 1]) {
+      placement[slot] = placement[slot - 1]!;
+      continue;
+    }
     let row = groups.get(before);
     if (row === undefined) groups.set(before, (row = new Map<readonly Member[], Group>()));
     let group = row.get(after);
