@@ -34,7 +34,7 @@ export const VIEW_RULES: readonly Rule[] = [
     edits: [
       {
         file: SLOTS,
-        from: '      if (!sameOwners(before, after)) {',
+        from: '      if (!like.isSame) {',
         to: `      const [was, is] = [before.owners[0], after.owners[0]];
       const stays = was !== undefined && is !== undefined && sameRef(was, is);
       if (!sameOwners(before, after) && !stays) {`,

@@ -89,12 +89,13 @@ describe('a complaint is settled', () => {
     expect(settled.map(({ loser }) => loser.node)).toEqual(['b']);
   });
 
-  test('after an outage only when it has renewed twice: once may be a renewal from before its death', () => {
+  test('after an outage only when it has renewed three times: two may be renewals from before its death', () => {
     const { settled, answered } = silent();
     answered(1, 2 * LEASE_MS);
     for (let i = 0; i < 20; i++) answered(2);
+    for (let i = 0; i < 20; i++) answered(3);
     expect(settled).toEqual([]);
-    for (let i = 0; i < 4; i++) answered(3);
+    for (let i = 0; i < 4; i++) answered(4);
     expect(settled.map(({ loser }) => loser.node)).toEqual(['b']);
   });
 });
