@@ -204,10 +204,6 @@ async function searchAll(options: Options, copy: BrokenCopy): Promise<number> {
       : Array.from({ length: count }, (_, i) => from + i);
   const searches: Search[] = [];
   for (const rule of broken) {
-    if (rule.unseen !== undefined) {
-      say(`${nameOf(rule)}: not searched for, because ${rule.unseen}`);
-      continue;
-    }
     const done = await search(rule, { copy, workers, seeds: seedsOf(rule) });
     say(describeSearch(done));
     searches.push(done);

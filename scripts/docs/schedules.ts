@@ -75,7 +75,6 @@ function ruleLine(rule: Rule): string {
 /** What shows that the rule is off, besides the forced test of its row. */
 function finderOf(rule: Rule): string {
   if (STORAGE_RULES.includes(rule)) return 'its test on a real PostgreSQL';
-  if (rule.unseen !== undefined) return `its test alone: ${rule.unseen}`;
   const found = FOUND.get(nameOf(rule));
   return found === undefined ? 'its test alone' : `seed ${found.seed}: ${found.by}`;
 }

@@ -28,8 +28,6 @@ export interface Rule {
   readonly edits: readonly Edit[];
   /** The schedules in which the rule counts: they meet its trouble more often than any schedules do. */
   readonly focus?: Focus;
-  /** Why random schedules cannot show that the rule is off. The forced test of the row shows it alone. */
-  readonly unseen?: string;
 }
 
 /** `row`, `row/variant`, or `variant`. */
