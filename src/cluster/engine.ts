@@ -109,6 +109,12 @@ const TOO_MUCH_PENDING = encodeError(
 const STORE_DOWN = encodeError(
   new ReplyError('STOREDOWN', 'the database is not reachable; nothing was changed'),
 );
+const READ_REFUSED = encodeError(
+  new ReplyError(
+    'STOREFAIL',
+    'the database refused a write that this command has seen; nothing was changed',
+  ),
+);
 const VALUE_TOO_LONG = encodeError(
   new ReplyError(
     'ERR',
@@ -159,6 +165,8 @@ export class Engine {
   lane!: Lane;
   loader!: Loader;
   #parked: Task[] = [];
+  /** Keys (ids) that commands wait to read again, and how many: see `#runAgain`. */
+  readonly #rereads = new Map<string, number>();
   /** A flush under way: everything else waits for it. */
   #flushing: Op | null = null;
   /** Flushes that wait for another one, or for holds to end. */
@@ -205,7 +213,7 @@ export class Engine {
     }
     if (!this.#mayRun(p)) return this.#park(task);
     if (!this.gates.empty && this.#waitsAtGate(task)) return;
-    if (!p.blind && this.#waitsForLoad(task)) return;
+    if (p.blind ? this.#waitsForReread(task) : this.#waitsForLoad(task)) return;
     this.#run(task);
   }
 
@@ -348,10 +356,39 @@ export class Engine {
         }
         answered = true;
         // What it had read never was: the command is run again, here or in the new view.
-        if (outcome.kind === 'failed') this.submit(task);
+        if (outcome.kind === 'failed') this.#runAgain(task);
         else task.onNotDone();
       });
     }
+  }
+
+  /**
+   * Runs a command again that has read what the database refused. Its client's later commands may run since it was
+   * executed, and it must not see what they do. On the key that was refused none of them has: those that had run failed
+   * with it, and those that come wait, also the blind ones, for the same load behind this one. Another key of
+   * the command may be changed by them already, so a command of several keys is not run again.
+   */
+  #runAgain(task: Task): void {
+    const [place, another] = placesOf(task.prepared);
+    if (place === undefined || another !== undefined) return task.onReply(READ_REFUSED, '');
+    const { slot, db, key } = place;
+    const id = keyId(db, key);
+    this.#rereads.set(id, (this.#rereads.get(id) ?? 0) + 1);
+    this.loader.load(slot, db, key, () => {
+      const left = this.#rereads.get(id)! - 1;
+      if (left === 0) this.#rereads.delete(id);
+      else this.#rereads.set(id, left);
+      this.submit(task);
+    });
+  }
+
+  /** A blind command whose key is about to be read again by one that came before it. */
+  #waitsForReread(task: Task): boolean {
+    if (this.#rereads.size === 0) return false;
+    const place = placesOf(task.prepared).find(({ db, key }) => this.#rereads.has(keyId(db, key)));
+    if (place === undefined) return false;
+    this.loader.load(place.slot, place.db, place.key, () => this.submit(task));
+    return true;
   }
 
   #versionsOf(p: Prepared): string {

@@ -131,6 +131,38 @@ describe('a write', () => {
       expect(await sim.wait(sim.client(name).send('GET', key))).toBe('$1 1');
   });
 
+  test('that is refused leaves a read behind it before what its client has sent later', async () => {
+    const { sim, key } = await threeNodes();
+    await sim.wait(sim.client('a').send('SET', key, 'old'));
+    sim.database.refuse = (batch) =>
+      batch.rows.some((row) => row.value === 'bad') ? 'no space left' : null;
+    sim.database.workMs = () => 20;
+    const client = sim.client('a');
+    const bad = client.send('SET', key, 'bad');
+    // It has read what is refused, and is to be read again: the table takes a while to answer.
+    const read = client.send('GET', key);
+    expect(await sim.wait(bad)).toContain('-STOREFAIL');
+    const later = client.send('SET', key, 'later');
+    expect(await sim.wait(Promise.all([read, later]))).toEqual(['$3 old', '+OK']);
+    expect(await sim.wait(client.send('GET', key))).toBe('$5 later');
+  });
+
+  test('that is refused makes a read of several keys fail rather than see what its client has sent later', async () => {
+    const { sim, key } = await threeNodes();
+    const other = `{${key}}other`;
+    sim.database.refuse = (batch) =>
+      batch.rows.some((row) => row.value === 'bad') ? 'no space left' : null;
+    sim.database.workMs = () => 20;
+    const client = sim.client('a');
+    const bad = client.send('SET', key, 'bad');
+    const read = client.send('MGET', key, other);
+    const later = client.send('SET', other, 'later');
+    expect(await sim.wait(bad)).toContain('-STOREFAIL');
+    expect(await sim.wait(read)).toContain('-STOREFAIL');
+    expect(await sim.wait(later)).toBe('+OK');
+    expect(await sim.wait(client.send('MGET', key, other))).toBe('*2 $-1 $5 later');
+  });
+
   test('that fails leaves no replica believing that it has everything (dropped-then-complete)', async () => {
     const sim = new Sim({ warmUp: true });
     await sim.startAll('a', 'b', 'c');
