@@ -38,6 +38,16 @@ const PRIMARY_ACTIVE = Role.Primary | Role.Active;
 /** Lives of nodes that may hold some slots under an older view. Shared by the slots it is true of. */
 type Holders = Set<string>;
 
+/** What slots of the same groups, before and after, have in common. */
+interface Comparison {
+  readonly before: Group;
+  readonly after: Group;
+  readonly role: number;
+  readonly isSame: boolean;
+  /** No owner of the view before takes part in this one. */
+  readonly isOrphan: boolean;
+}
+
 const NO_GROUP: Group = { owners: [], learners: [] };
 
 /** How many slots this node is what to. */
@@ -140,13 +150,19 @@ export class SlotTable {
   }
 
   /**
-   * Takes over the next view. Returns the slots that this node holds no more, whose memory must go,
-   * and those it became primary of.
+   * Takes over the next view. Returns the slots whose memory must go, and those it became primary of.
+   *
+   * Memory goes where this node holds the slot no more, and where all owners of the view before are gone: they
+   * died while the slot was being handed over. What this node had learned until then may be a part, another
+   * part than that of the next one, so all of them begin with the table, and a learner learns anew. All see the
+   * same: a life adopts every view, in order (`membership.ts`). Nothing goes that a living owner has, and a
+   * hand-over that was completed is not undone: then the next owners are the owners of the view before.
    */
   adopt(view: View): { lost: number[]; gained: number[] } {
     const placement = place(view);
     const selfKey = refKey(this.#self);
-    const others = participants(view).filter((member) => !sameRef(member, this.#self));
+    const members = participants(view);
+    const others = members.filter((member) => !sameRef(member, this.#self));
     const alive = others.map(refKey);
     // The first view this life sees: who held what under earlier ones is not known here, so everybody
     // who is still there may hold anything.
@@ -154,7 +170,7 @@ export class SlotTable {
     const first = this.#placement[0] === NO_GROUP;
     const merged = new Map<Holders | null, Map<Group, Map<Group, Holders>>>();
     // What neighbouring slots mostly have in common: the event loop stands still meanwhile.
-    let like = { before: NO_GROUP, after: NO_GROUP, role: this.#roleIn(NO_GROUP), isSame: true };
+    let like = this.#compare(NO_GROUP, NO_GROUP, members);
     const lost: number[] = [];
     const gained: number[] = [];
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
@@ -162,10 +178,11 @@ export class SlotTable {
       const after = placement[slot]!;
       const wasPrimary = this.isPrimary(slot);
       if (before !== like.before || after !== like.after) {
-        like = { before, after, role: this.#roleIn(after), isSame: sameOwners(before, after) };
+        like = this.#compare(before, after, members);
       }
       const { role } = like;
-      if (role === 0 && (this.#roles[slot]! & ~Role.Active) !== 0) lost.push(slot);
+      const isOrphan = role !== 0 && like.isOrphan;
+      if (isOrphan || (role === 0 && (this.#roles[slot]! & ~Role.Active) !== 0)) lost.push(slot);
       if (!like.isSame) {
         this.#holders[slot] = mergeHolders(merged, this.#holders[slot]!, before, after, alive);
       }
@@ -174,6 +191,10 @@ export class SlotTable {
       this.#roles[slot] = waits ? role : role | Role.Active;
       if ((role & Role.Primary) !== 0 && !wasPrimary) gained.push(slot);
       // Whoever goes on learning a slot that it has keeps it, as an owner does: see `fill.ts`.
+      if (isOrphan) {
+        this.setComplete(slot, false);
+        this.#held[slot] = 0;
+      }
       if ((role & Role.Owner) !== 0) this.#held[slot] = 1;
       else if (role === 0) this.#held[slot] = this.#complete[slot] = 0;
     }
@@ -230,6 +251,12 @@ export class SlotTable {
       active.push(slot);
     }
     return active;
+  }
+
+  #compare(before: Group, after: Group, members: readonly NodeRef[]): Comparison {
+    const role = this.#roleIn(after);
+    const isOrphan = !before.owners.some((ref) => hasRef(members, ref));
+    return { before, after, role, isSame: sameOwners(before, after), isOrphan };
   }
 
   #roleIn(group: Group): number {

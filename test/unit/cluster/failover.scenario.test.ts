@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { slotOf } from '../../../src/cluster/slot.ts';
 import { hasRef, participants } from '../../../src/cluster/view.ts';
-import { Sim, type SimOptions } from '../../../chaos/sim/cluster.ts';
+import { NONE_PREFIX, Sim, type SimOptions } from '../../../chaos/sim/cluster.ts';
 import { DATABASE } from '../../../chaos/sim/ground.ts';
 
 async function threeNodes(options: SimOptions = {}): Promise<{ sim: Sim; key: string }> {
@@ -359,6 +359,34 @@ describe('a node that joins', () => {
     expect(owned.length).toBeGreaterThan(0);
     for (const key of owned)
       expect(sim.node('d').life.keyspace.find(slotOf(key), 0, key)?.value).toBeDefined();
+  });
+});
+
+describe('nodes that join and lose whom they learn from', () => {
+  test('have the same answers, though only some of them had got a `none` key', async () => {
+    const sim = new Sim();
+    await sim.startAll('a');
+    const keys = Array.from({ length: 12 }, (_, i) => `${NONE_PREFIX}${i}`);
+    const client = sim.client('a');
+    await sim.wait(Promise.all(keys.map((key) => client.send('SET', key, 'v'))));
+    sim.startNode('b');
+    sim.startNode('c');
+    const areComing = (): boolean => sim.database.views.at(-1)!.coming.length === 3;
+    await sim.until(areComing, 2000, 'b and c join');
+    // b learns, and c cannot, so neither becomes an owner.
+    sim.network.cut('a', 'c');
+    const has = (name: string, key: string): boolean =>
+      sim.node(name).life.keyspace.find(slotOf(key), 0, key) !== undefined;
+    await sim.until(() => keys.every((key) => has('b', key)), 2000, 'b has learned');
+    expect(keys.some((key) => has('c', key))).toBe(false);
+    sim.kill('a');
+    await sim.settle('b', 'c');
+    for (const key of keys) {
+      const asked = ['b', 'c'].map((name) => sim.wait(sim.client(name).send('GET', key)));
+      const [fromB, fromC] = await Promise.all(asked);
+      expect([key, fromB]).toEqual([key, fromC]);
+      expect(has('b', key)).toBe(has('c', key));
+    }
   });
 });
 
