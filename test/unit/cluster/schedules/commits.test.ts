@@ -91,8 +91,9 @@ schedule('delete-then-older-set', 'a SET that was sent again cannot pass its DEL
   await batchHeld(sim);
   const del = client.send('DEL', key);
   // A second batch follows the first one only when it is worth it.
-  const others = Array.from({ length: 20 }, (_, i) => client.send('SET', `{${key}}${i}`, 'x'));
+  const others = Array.from({ length: 40 }, (_, i) => client.send('SET', `{${key}}${i}`, 'x'));
   await sim.run(20);
+  expect(sim.node('a').life.engine.lane.underWay).toBeGreaterThan(2);
   sim.database.releaseBatches('a');
   expect(await sim.wait(Promise.all([set, del]))).toEqual(['+OK', ':1']);
   expect(await sim.wait(bad)).toContain('-STOREFAIL');
