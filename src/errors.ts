@@ -13,8 +13,7 @@ export const ERROR_CODES = {
   BUSYKEY: 'RESTORE found the target key taken; nothing was changed.',
   LOADING: 'This node is still joining the cluster; try again soon. Nothing was changed.',
   STOREDOWN: 'The database is not reachable; nothing was changed.',
-  STOREFAIL:
-    'The database refused this write, or one that this command on several keys has seen; nothing was changed.',
+  STOREFAIL: 'The database refused this write, or one that this command saw; nothing was changed.',
   NOTDONE: 'The command was not run within its time; nothing was changed.',
   UNKNOWN: 'The outcome is unknown: the write may or may not have been applied.',
   LEGACYDOWN: 'The key is only in the legacy source, which did not answer properly.',
