@@ -32,7 +32,7 @@ import type { Cause } from './pressure.ts';
 import type { Holds } from './holds.ts';
 import { SLOT_COUNT } from './slot.ts';
 import type { SlotTable } from './slots.ts';
-import { type Group, refKey } from './view.ts';
+import { type Group, hasRef, refKey } from './view.ts';
 
 export interface FillEnv {
   readonly clock: Clock;
@@ -171,6 +171,7 @@ export class Fill {
 
   /** A view was adopted: finds out who learns slots of this node. Each is filled once it has confirmed. */
   restart(): void {
+    for (const job of this.#jobs) this.#countHandedOver(job);
     const now = this.#env.clock.monotonicMs();
     const jobs = new Map<string, Job>();
     const jobOf = (learner: Member): Job => {
@@ -190,6 +191,14 @@ export class Fill {
       for (const job of jobsOfGroup) job.slots.push(slot);
     }
     this.#jobs = [...jobs.values()];
+  }
+
+  /** A learner that has become an owner has everything, though the view may have come before its last confirmation. */
+  #countHandedOver({ confirmed, learner, slots, filled }: Job): void {
+    if (!confirmed) return;
+    for (const slot of slots.slice(filled)) {
+      if (hasRef(this.#env.slots.group(slot).owners, learner)) this.filledSlots++;
+    }
   }
 
   /** A learner has confirmed the present view; it has the slots for which `has`, and needs the others. */

@@ -62,6 +62,16 @@ function setUp() {
 const none = (): boolean => false;
 
 describe('a hand-over', () => {
+  test('counts what the learner owns by the next view, which may come before its last confirmation', () => {
+    const { slots, fill, pass } = setUp();
+    fill.begin(b, none);
+    pass(10_000, false);
+    expect(fill.filledSlots).toBe(0);
+    slots.adopt(settledView(3, [a, b]));
+    fill.restart();
+    expect(fill.filledSlots).toBe(SLOT_COUNT);
+  });
+
   test('begins when the learner has confirmed the view, and brings every slot with its keys', () => {
     const { keyspace, fill, all, pass, sent } = setUp();
     put(keyspace, 5, 0, 'k', 'v', 0);
