@@ -190,11 +190,11 @@ export class SlotTable {
       const waits = still !== null && still.size > 0;
       this.#roles[slot] = waits ? role : role | Role.Active;
       if ((role & Role.Primary) !== 0 && !wasPrimary) gained.push(slot);
-      // Whoever goes on learning a slot that it has keeps it, as an owner does: see `fill.ts`.
       if (isOrphan) {
         this.setComplete(slot, false);
         this.#held[slot] = 0;
       }
+      // Whoever goes on learning a slot that it has keeps it, as an owner does: see `fill.ts`.
       if ((role & Role.Owner) !== 0) this.#held[slot] = 1;
       else if (role === 0) this.#held[slot] = this.#complete[slot] = 0;
     }
