@@ -124,7 +124,7 @@ export class FrameStream {
     this.#splitter.bytesMax = FRAME_BYTES_MAX;
   }
 
-  /** Frames wait for the end of the turn: one more costs no write of its own. */
+  /** Frames wait for their flush: one more costs no write of its own. */
   get flushing(): boolean {
     return this.#flushScheduled;
   }
@@ -140,10 +140,11 @@ export class FrameStream {
     this.#writer.end();
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    this.#env.platform.timers.turnFlush(() => this.#flush());
+    this.#env.platform.timers.turnFlush(() => this.flush());
   }
 
-  #flush(): void {
+  /** Hands over to the system what has been written, for frames after which the link may be closed. */
+  flush(): void {
     this.#flushScheduled = false;
     if (this.#closed || this.#writer.used === 0) return;
     this.#bytesOut += this.#writer.used;
@@ -197,7 +198,7 @@ export class FrameStream {
   refuse(reason: string): void {
     this.begin(FrameType.HelloRefused).str(reason);
     this.#writer.end();
-    this.#flush();
+    this.flush();
     this.#closed = true;
     this.#connection.end();
     const { timers } = this.#env.platform;

@@ -334,6 +334,7 @@ export class Peers {
       for (const way of ways) {
         way.begin(FrameType.Leaving).u8(ways.size);
         way.end();
+        way.flush();
       }
     }
   }

@@ -27,8 +27,8 @@ export interface Timers {
   /** Runs `callback` at the end of the current turn of the event loop, after all ready input. */
   turnEnd(callback: () => void): void;
   /**
-   * Runs `callback` after the `turnEnd` callbacks of the turn, those they ask for included: what they
-   * wrote leaves together.
+   * Runs `callback` after the `turnEnd` callbacks of the turn, those they ask for included, or of one of the
+   * next turns, while these bring work: what they wrote leaves together.
    */
   turnFlush(callback: () => void): void;
 }

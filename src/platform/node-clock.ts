@@ -19,12 +19,22 @@ export const nodeClock: Clock = {
 const ROUNDS_MAX = 8;
 
 /**
- * Timers on Node's own. All `turnEnd` and `turnFlush` callbacks of one turn share one `setImmediate`.
+ * `turnFlush` callbacks are put off while turns of the event loop still bring work, but no longer than this,
+ * milliseconds. What is sent to a process that sleeps has to wake it up, which costs more than the
+ * sending; input that is there already answers more in the same message (docs/benchmarks.md).
  */
-export function createNodeTimers(): Timers {
+const FLUSH_WITHIN_MS = 1;
+
+/**
+ * Timers on Node's own. All `turnEnd` callbacks of one turn share one `setImmediate`. `turnFlush` callbacks
+ * wait for one more look at what has come, and on while that brings work.
+ */
+export function createNodeTimers(monotonicMs: () => number = () => performance.now()): Timers {
   let due: (() => void)[] = [];
   let flushes: (() => void)[] = [];
   let scheduled = false;
+  /** When the oldest of `flushes` was put off; null: none was. */
+  let putOffAtMs: number | null = null;
 
   function schedule(): void {
     if (scheduled) return;
@@ -34,18 +44,32 @@ export function createNodeTimers(): Timers {
 
   function runDue(): void {
     scheduled = false;
+    const worked = due.length > 0;
     try {
       for (let round = 0; round < ROUNDS_MAX && due.length > 0; round++) {
         const callbacks = due;
         due = [];
         runAll(callbacks, (left) => (due = [...left, ...due]));
       }
-      const callbacks = flushes;
-      flushes = [];
-      runAll(callbacks, (left) => (flushes = [...left, ...flushes]));
+      if (flushes.length > 0 && !putsOff(worked)) {
+        const callbacks = flushes;
+        flushes = [];
+        runAll(callbacks, (left) => (flushes = [...left, ...flushes]));
+      }
     } finally {
       if (due.length > 0 || flushes.length > 0) schedule();
     }
+  }
+
+  function putsOff(worked: boolean): boolean {
+    const nowMs = monotonicMs();
+    if (putOffAtMs === null) {
+      putOffAtMs = nowMs;
+      return true;
+    }
+    if (worked && nowMs - putOffAtMs < FLUSH_WITHIN_MS) return true;
+    putOffAtMs = null;
+    return false;
   }
 
   return {

@@ -55,6 +55,31 @@ describe('node timers', () => {
     expect(await ran).toBe('second');
   });
 
+  it('turnFlush callbacks wait while the next turns bring work, but not for ever', async () => {
+    let nowMs = 0;
+    const timers = createNodeTimers(() => nowMs);
+    const turnsUntilFlush = async (busyTurns: number, msEach: number): Promise<number> => {
+      let flushed = false;
+      let turns = 0;
+      timers.turnFlush(() => (flushed = true));
+      for (; !flushed; turns++) {
+        await new Promise<void>((resolve) => {
+          if (turns < busyTurns) timers.turnEnd(resolve);
+          else setImmediate(resolve);
+        });
+        nowMs += msEach;
+      }
+      return turns;
+    };
+    const idle = await turnsUntilFlush(0, 0);
+    const busy = await turnsUntilFlush(5, 0.01);
+    const busyForEver = await turnsUntilFlush(Infinity, 0.1);
+    expect(busy).toBeGreaterThanOrEqual(5);
+    expect(busy).toBeLessThan(5 + idle + 2);
+    expect(busyForEver).toBeGreaterThanOrEqual(10);
+    expect(busyForEver).toBeLessThan(14);
+  });
+
   it('a cancelled timer does not fire, one that repeats does so until cancelled', async () => {
     const timers = createNodeTimers();
     let cancelled = 0;
