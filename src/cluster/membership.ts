@@ -6,9 +6,11 @@
  * - a renewal holds from the moment it was sent, and only once the view it names is adopted here;
  * - another node is dead when its counter has stood still for a whole lease and margin on *this*
  *   node's monotonic clock, while this node renewed without a gap; no clock of another machine
- *   decides (schedules database-clock-steps, renewals-lost), and after a database outage everybody
+ *   decides (schedule database-clock-steps), and after a database outage everybody
  *   gets the time to renew (database-restart-longer-than-lease). The transaction that removes it
- *   checks the counter again under a lock (renewal-in-flight);
+ *   checks the counter again under a lock (renewal-in-flight). A crash of the database may cost renewals
+ *   that nobody but their node has seen, and the counter then stands where it stood: so both looks and the
+ *   removal must be in one run of the server (renewals-lost);
  * - a refused renewal means that this life of the node is over.
  */
 import type { Logger } from '../platform/logger.ts';
@@ -99,6 +101,8 @@ export class Membership {
   #leaseSession: Promise<LeaseSession> | null = null;
   #control: Promise<ControlSession> | null = null;
   readonly #observed = new Map<string, Observation>();
+  /** The run of the database server in which all of that was observed. */
+  #observedIn: string | null = null;
   #lastAnswerMs = Number.NEGATIVE_INFINITY;
   #last: Renewal | null = null;
   #timer: TimerHandle | null = null;
@@ -293,7 +297,7 @@ export class Membership {
       const renewal = await session.renew(complaints);
       impatience.cancel();
       if (this.#stopped) return;
-      await this.#onRenewed(stamp, renewal, knownEpoch);
+      await this.#onRenewed(stamp, renewal, { knownEpoch, serverStart: session.serverStart });
       const isNewest = stamp.sentMs === this.#answeredSentMs;
       if (!this.#stopped && isNewest && lease.valid) this.#env.onRenewal(renewal, complaints);
     } catch (error) {
@@ -326,7 +330,7 @@ export class Membership {
   async #onRenewed(
     stamp: ReturnType<Lease['stamp']>,
     renewal: Renewal,
-    knownEpoch: number,
+    { knownEpoch, serverStart }: { knownEpoch: number; serverStart: string },
   ): Promise<void> {
     if (stamp.sentMs < this.#answeredSentMs) return;
     this.#answeredSentMs = stamp.sentMs;
@@ -334,7 +338,7 @@ export class Membership {
     const receivedMs = platform.clock.monotonicMs();
     this.storeUnreachable = false;
     time.sample(renewal.nowMs, stamp.sentMs, receivedMs);
-    this.#observe(renewal, receivedMs);
+    this.#observe(renewal, serverStart, receivedMs);
     const own = this.#view;
     // Compared with what was known when it was sent: a newer view may have come while it was under way.
     if (renewal.epoch < knownEpoch || (renewal.epoch === own?.epoch && renewal.viewId !== own.id)) {
@@ -370,11 +374,14 @@ export class Membership {
     this.#suspicion = platform.timers.after(waitMs, () => void this.#renew());
   }
 
-  #observe(renewal: Renewal, nowMs: number): void {
+  #observe(renewal: Renewal, serverStart: string, nowMs: number): void {
     // A gap in our own renewals may be an outage that the others had too: they get a whole lease.
     const gap = nowMs - this.#lastAnswerMs > this.#env.times.leaseMs;
     this.#lastAnswerMs = nowMs;
     if (gap) this.#observed.clear();
+    // Renewals of the run before may be gone.
+    if (serverStart !== this.#observedIn) this.#observed.clear();
+    this.#observedIn = serverStart;
     const listed = new Set<string>();
     for (const info of renewal.leases) {
       const key = refKey(info);
@@ -474,7 +481,14 @@ export class Membership {
       throw new StoreError('rejected', 'no node would be left to hold the data');
     }
     const removals = remove.map((ref) => ({ ref, counter: this.#counterOf(ref) }));
-    await this.#onControl((control) => control.propose({ view: next, removals }));
+    await this.#onControl((control) => {
+      if (
+        removals.some(({ counter }) => counter !== null) &&
+        control.serverStart !== this.#observedIn
+      )
+        throw new StoreError('conflict', 'the database was started again since the last renewal');
+      return control.propose({ view: next, removals });
+    });
     log.info(
       {
         epoch: next.epoch,

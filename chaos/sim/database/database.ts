@@ -56,6 +56,7 @@ export class SimDatabase {
   readonly #strangers = new Map<number, () => void>();
   #lastPid = 0;
   #history = 1;
+  #starts = 1;
   readonly #mail = new Mailbox();
   /** Gates that are closed, and what waits at them. */
   readonly #gates = new Map<string, (() => void)[]>();
@@ -233,6 +234,7 @@ export class SimDatabase {
   }
 
   restart(): void {
+    this.#starts++;
     this.#host = this.#listen();
   }
 
@@ -405,7 +407,11 @@ export class SimDatabase {
     const backend = new Backend(env, ++this.#lastPid, { node, role, connection });
     this.#backends.set(backend.pid, backend);
     connection.write(
-      this.#mail.put({ pid: backend.pid, history: this.#history } satisfies Welcome),
+      this.#mail.put({
+        pid: backend.pid,
+        history: this.#history,
+        start: this.#starts,
+      } satisfies Welcome),
     );
     return backend;
   }

@@ -30,6 +30,8 @@ export interface Hello {
 export interface Welcome {
   readonly pid: number;
   readonly history: number;
+  /** How often the server was started before. */
+  readonly start: number;
 }
 
 /** The second part of a request that came in two. */
@@ -69,6 +71,8 @@ export class DatabaseSession {
   backendPid = 0;
   /** Which server it is, and which history it has. */
   history = 0;
+  /** Which run of the server it is, as `LeaseSession.serverStart` says it. */
+  serverStart = '';
   /** Resolves when the connection is over, for whatever reason. */
   readonly closed: Promise<void>;
 
@@ -170,6 +174,7 @@ export class DatabaseSession {
     if ('id' in frame) return this.#onResult(frame);
     this.backendPid = frame.pid;
     this.history = frame.history;
+    this.serverStart = String(frame.start);
     this.#welcomed();
   }
 

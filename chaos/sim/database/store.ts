@@ -143,6 +143,7 @@ async function commit(
 async function openLease(env: StoreEnv, self: NodeRef): Promise<LeaseSession> {
   const session = await env.open('lease');
   return {
+    serverStart: session.serverStart,
     renew: (complaints) => session.run(renew(env.server, self, complaints)),
     giveUp: () => session.run(giveUp(env.server, self)),
     close: () => session.close(),
@@ -153,6 +154,7 @@ async function openControl(env: StoreEnv): Promise<ControlSession> {
   const { server, options } = env;
   const session = await env.open('control');
   return {
+    serverStart: session.serverStart,
     viewsAfter: (epoch) =>
       session.read(
         reading(() => structuredClone(server.tables.views.filter((view) => view.epoch > epoch))),

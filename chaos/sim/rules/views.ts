@@ -185,20 +185,21 @@ export const VIEW_RULES: readonly Rule[] = [
   },
   {
     row: 'renewals-lost',
-    rule: 'a counter that changes shows life, whichever way it changes',
-    focus: { faults: ['database-crash'], pace: { faults: 6, workMs: 7000 } },
+    rule: 'how long a counter stands still is seen in one run of the server',
+    focus: { faults: ['database-crash', 'delays'], pace: { faults: 6, workMs: 7000 } },
     edits: [
       {
         file: MEMBERSHIP,
-        from: 'if (seen?.counter !== info.counter)',
-        to: 'if (seen === undefined || seen.counter < info.counter)',
+        from: '    if (serverStart !== this.#observedIn) this.#observed.clear();\n',
+        to: '',
       },
+      { file: MEMBERSHIP, from: 'control.serverStart !== this.#observedIn', to: 'false' },
     ],
   },
   {
     row: 'database-restart-longer-than-lease',
     rule: 'after a gap in the own renewals everybody gets a whole lease',
-    focus: { faults: ['database-crash', 'delays'], pace: { faults: 8 } },
+    focus: { faults: ['database-hang', 'delays'], pace: { faults: 8 } },
     edits: [{ file: MEMBERSHIP, from: '    if (gap) this.#observed.clear();\n', to: '' }],
   },
   {

@@ -29,6 +29,10 @@ class Control implements ControlSession {
     this.#session = session;
   }
 
+  get serverStart(): string {
+    return this.#session.serverStart;
+  }
+
   async viewsAfter(epoch: number): Promise<View[]> {
     const rows = await this.#session.read(
       {

@@ -22,6 +22,10 @@ class Lease implements LeaseSession {
     this.#self = [self.node, self.incarnation];
   }
 
+  get serverStart(): string {
+    return this.#session.serverStart;
+  }
+
   async renew(complaints: readonly NodeRef[]): Promise<Renewal> {
     const { rows, warning } = await this.#session.run({
       name: 'renew',

@@ -107,6 +107,7 @@ export class Session {
   #lost: StoreError | null = null;
   #closing = false;
   #backendPid = 0;
+  #serverStart = '';
   readonly #ended: Promise<void>;
 
   private constructor(settings: SessionSettings) {
@@ -151,6 +152,11 @@ export class Session {
   /** The server's process for this connection. */
   get backendPid(): number {
     return this.#backendPid;
+  }
+
+  /** When the server was started, in its own words: another moment is another run of it. */
+  get serverStart(): string {
+    return this.#serverStart;
   }
 
   /** Resolves when the connection is over, for whatever reason. */
@@ -329,7 +335,7 @@ export class Session {
     const names = Object.keys(wanted);
     const [row] = await this.read({
       // Never lower than "on"; a server that asks for more keeps it.
-      text: `SELECT pg_is_in_recovery(), pg_backend_pid(),
+      text: `SELECT pg_is_in_recovery(), pg_backend_pid(), pg_postmaster_start_time(),
           set_config('synchronous_commit', CASE current_setting('synchronous_commit')
             WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
           ${clusterId === null ? 'NULL' : CLUSTER_ID_QUERY},
@@ -341,16 +347,17 @@ export class Session {
     if (row === undefined || row[0] !== 'f') {
       throw new StoreError('unavailable', 'the database is a standby (in recovery), not a primary');
     }
-    if (clusterId !== null && row[3] !== clusterId) {
+    if (clusterId !== null && row[4] !== clusterId) {
       throw new StoreError('unavailable', 'this is another database than the one at start-up');
     }
-    if (history !== null && row[4] !== history) {
+    if (history !== null && row[5] !== history) {
       throw new StoreError(
         'replaced',
-        `the database failed over or was restored: its history is ${row[4]}, it was ${history}`,
+        `the database failed over or was restored: its history is ${row[5]}, it was ${history}`,
       );
     }
     this.#backendPid = Number(row[1]);
+    this.#serverStart = row[2] ?? '';
   }
 }
 

@@ -208,6 +208,8 @@ export interface LaneSession {
 
 /** The connection for leases and nothing else, so that no batch can block a renewal. */
 export interface LeaseSession {
+  /** When the server was started, in its own words: another moment is another run of it. */
+  readonly serverStart: string;
   /** `complaints`: the lives of nodes that this one has no working link with, for the others to see. */
   renew(complaints: readonly NodeRef[]): Promise<Renewal>;
   /** Marks the lease as given up; after this the node must not serve or write. */
@@ -217,6 +219,8 @@ export interface LeaseSession {
 
 /** View changes, and waiting that may be long. */
 export interface ControlSession {
+  /** As in `LeaseSession`. */
+  readonly serverStart: string;
   /** The views after `epoch`, oldest first (all that are kept, at most 1000). */
   viewsAfter(epoch: number): Promise<View[]>;
   /** The newest views, newest first, with the moments at which the database made them. */

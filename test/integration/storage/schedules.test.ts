@@ -118,5 +118,7 @@ it('renewals-lost: a renewal that was answered survives a crash of the server', 
   await server.restart();
   const [row] = await server.sql<{ counter: string }>(url, 'SELECT counter FROM ringfence.lease');
   expect(Number(row?.counter)).toBe(counter);
-  await lease.close();
+  const again = await store.openLease(refOf(member));
+  expect(again.serverStart).not.toBe(lease.serverStart);
+  await Promise.all([lease.close(), again.close()]);
 });

@@ -78,12 +78,36 @@ schedule('renewals-lost', 'counters that stand lower after a crash remove nobody
   const { sim } = await threeNodes();
   await sim.run(6000);
   const { epoch } = sim.node('a').cluster;
-  sim.database.down = true;
+  sim.database.crash();
   await sim.run(300);
   sim.database.loseRenewals(10);
-  sim.database.down = false;
+  sim.database.restart();
   await sim.run(4000);
   expect(sim.node('a').cluster.epoch).toBe(epoch);
+  await sim.settle(...ABC);
+});
+
+schedule('renewals-lost', 'lost renewals that nobody else saw remove nobody', async () => {
+  const { sim } = await threeNodes();
+  const { epoch } = sim.node('a').cluster;
+  const { self, lease } = sim.node('c').life;
+  await justRenewed(sim, 'c');
+  const seen = sim.database.counterOf(self)!;
+  for (const name of ['a', 'b']) sim.node(name).life.membership.renewNow();
+  for (const name of ['a', 'b']) await justRenewed(sim, name);
+  for (const name of ['a', 'b']) sim.database.cutSession(name, 'lease');
+  await justRenewed(sim, 'c');
+  sim.database.crash();
+  sim.database.loseRenewals(sim.database.counterOf(self)! - seen);
+  sim.database.restart();
+  for (const name of ['a', 'b']) sim.database.healSession(name, 'lease');
+  // What the others see of it stands still since before those renewals, which hold all the same.
+  sim.database.cutSession('c', 'lease');
+  while (lease.valid) {
+    expect(sim.node('a').cluster.epoch).toBe(epoch);
+    await sim.run(5);
+  }
+  sim.database.healSession('c', 'lease');
   await sim.settle(...ABC);
 });
 
