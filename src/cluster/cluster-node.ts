@@ -206,7 +206,8 @@ export class ClusterNode {
       pendingMax: () => options.live.loadPendingMax,
       isPersistent: (key) => env.policyOf(key).persistent,
       onLoaded: (row) => this.engine.operations.fill([row]),
-      mayHydrate: (key) => !env.policyOf(key).persistent || !this.engine.lane.down,
+      mayHydrate: (key) =>
+        !env.policyOf(key).persistent || (!this.engine.lane.down && this.lease.valid),
       hydrate: ({ slot, db, key, value, ttlMs }) => {
         const expiresAtMs = ttlMs > 0 ? this.time.nowMs() + ttlMs : 0;
         const { persistent } = env.policyOf(key);

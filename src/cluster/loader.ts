@@ -46,7 +46,10 @@ export interface LoaderEnv {
   isPersistent(key: string): boolean;
   /** A committed row came into memory: the other owners get it too. */
   onLoaded(row: Row): void;
-  /** A value of the legacy source could be written now. */
+  /**
+   * A value of the legacy source could be written now. Without a lease it could not, and another node may have
+   * taken the key over since the table was asked: a node that was stopped in between must not ask again.
+   */
   mayHydrate(key: string): boolean;
   /** The legacy source has it: write it like any write. Calls back when it has been applied. */
   hydrate(at: { slot: number; db: number; key: string; value: string; ttlMs: number }): void;
@@ -179,7 +182,7 @@ export class Loader {
     if (!this.#env.legacy.covers(key)) return this.#rememberAbsence(load, ABSENCE_MS);
     if (!this.#env.mayHydrate(key)) {
       const text =
-        'the key may be in the legacy source, but the database is not reachable to take it over; nothing was changed';
+        'the key may be in the legacy source, but this node cannot take it over now, without a lease or the database; nothing was changed';
       return this.#finish(load, new ReplyError('STOREDOWN', text));
     }
     this.legacyFetches++;

@@ -31,6 +31,7 @@ class Fixture {
   fetches = 0;
   storeFails = false;
   covered = false;
+  mayHydrate = true;
   answer: LegacyAnswer = { kind: 'absent', ttlMs: 0 };
   readonly loader = new Loader({
     timers: this.time,
@@ -54,7 +55,7 @@ class Fixture {
     pendingMax: () => 2,
     isPersistent: () => true,
     onLoaded: () => undefined,
-    mayHydrate: () => true,
+    mayHydrate: () => this.mayHydrate,
     hydrate: ({ key, value }) => {
       this.hydrated.push(value);
       put(this.keyspace, slotOf(key), 0, key, value, 0);
@@ -104,6 +105,15 @@ describe('a load', () => {
     expect(fixture.loader.isMissing(SLOT, 0, KEY)).toBe(false);
     fixture.time.advance(2000);
     expect(fixture.loader.isMissing(SLOT, 0, KEY)).toBe(true);
+  });
+
+  test('asks no legacy source for what could not be taken over', async () => {
+    fixture.covered = true;
+    fixture.mayHydrate = false;
+    const waiting = fixture.load();
+    fixture.time.endTurn();
+    expect((await waiting)?.code).toBe('STOREDOWN');
+    expect([fixture.queries, fixture.fetches]).toEqual([1, 0]);
   });
 
   test('that a scan of the slot overtakes before it is asked takes nothing for absent', async () => {
