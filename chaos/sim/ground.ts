@@ -1,6 +1,7 @@
 /** What faults work on: the cluster of one schedule, which of its nodes are in trouble, and the log. */
 import type { CheckerName } from '../workloads/workload.ts';
 import type { Sim } from './cluster.ts';
+import { Dangers } from './dangers.ts';
 import type { Content } from './database/tables.ts';
 import type { SessionRole } from './database/database.ts';
 import type { SeededRandom } from './random.ts';
@@ -42,8 +43,7 @@ export class Ground {
   /** Nodes whose process or machine does not run as it should, with the number of reasons. */
   readonly #disturbed = new Map<string, number>();
   readonly #disturbedUntilMs = new Map<string, number>();
-  /** Removals that faults account for: of any of these nodes, so many in all. */
-  readonly #dangers: { readonly nodes: ReadonlySet<string>; lives: number }[] = [];
+  readonly #dangers = new Dangers();
   /** Nodes that may have been in trouble at some time. */
   readonly endangered = new Set<string>();
   #joined = 0;
@@ -102,16 +102,12 @@ export class Ground {
   /** These nodes may be removed from the cluster for what happens now, `lives` times in all. */
   endanger(nodes: readonly string[], lives = 1): void {
     for (const name of nodes) this.endangered.add(name);
-    this.#dangers.push({ nodes: new Set(nodes), lives });
-    // The scarce ones are used first.
-    this.#dangers.sort((a, b) => a.lives - b.lives);
+    this.#dangers.add(nodes, lives);
   }
 
   /** A life of the node was removed. False: nothing has happened for which it may be. */
   accountsFor(node: string): boolean {
-    const danger = this.#dangers.find(({ nodes, lives }) => lives > 0 && nodes.has(node));
-    if (danger !== undefined) danger.lives--;
-    return danger !== undefined;
+    return this.#dangers.accountFor(node);
   }
 
   /** Starts a node that was not there before. Undefined: there are enough. */
