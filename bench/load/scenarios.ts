@@ -95,6 +95,15 @@ const WRITES: readonly Scenario[] = [
     ],
   }),
   inTurn({
+    id: 'set-primaries',
+    title:
+      'SET through to PostgreSQL by a client that knows the cluster, 50 connections to primaries',
+    group: 'writes',
+    demands: [goal(3, 'write-through')],
+    ours: { on: 'cluster', load: own({ ...set, route: 'primaries' }) },
+    peers: [{ on: 'write-through', load: set }],
+  }),
+  inTurn({
     id: 'set-200',
     title: 'SET through to PostgreSQL, 200 connections',
     group: 'writes',

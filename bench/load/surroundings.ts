@@ -26,11 +26,17 @@ export async function withField(
   }
 }
 
-/** Resolves to an exit code at the first signal. */
+/**
+ * Resolves to an exit code at the first signal. At the second one the process exits, which kills what it has started
+ * (`at-exit.ts`); without a handler it would die of it and leave everything running.
+ */
 function stopOnSignal(say: (line: string) => void): Promise<number> {
   return new Promise((resolve) => {
+    let asked = false;
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-      process.once(signal, () => {
+      process.on(signal, () => {
+        if (asked) process.exit(EXIT.failed);
+        asked = true;
         say(`stopping (${signal})`);
         resolve(EXIT.failed);
       });
