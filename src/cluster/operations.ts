@@ -517,13 +517,16 @@ export class Operations {
 
   /**
    * All owners of the present view have it. One of an older view that has not heard of this one may still
-   * answer what was there before, until the slots are active.
+   * answer what was there before, until the slots are active. Where another node is primary by now, it was that one
+   * that said so (`succession.ts`), when they were: asked again later, it might have forgotten.
    */
   #finishWhenActive(op: Op, outcome: OpOutcome): void {
     const { slots } = this.#env;
-    const isActive = op.effects.every(({ slot }) => slots.isActivePrimary(slot));
-    if (isActive || outcome.kind !== 'done') op.finish(outcome);
-    else this.#inactive.push(op);
+    const isWaiting = op.effects.some(
+      ({ slot }) => slots.isPrimary(slot) && !slots.isActivePrimary(slot),
+    );
+    if (isWaiting && outcome.kind === 'done') this.#inactive.push(op);
+    else op.finish(outcome);
   }
 
   /** Tells clients whose time is up. */

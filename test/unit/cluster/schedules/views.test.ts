@@ -219,3 +219,24 @@ for (const reached of ['b', 'c'] as const) {
     },
   );
 }
+schedule(
+  'unsettled-copies',
+  'a write that two views found unconfirmed is answered when its second primary has it',
+  async () => {
+    const { sim } = await threeNodes();
+    const key = sim.keyOn('a', 'none:');
+    const weigh = (node: string, tokens: number): Promise<unknown> =>
+      sim.wait(sim.node('b').cluster.grant({ kind: 'weight', node, tokens }));
+    sim.network.cutOneWay('a', 'c');
+    const set = track(sim.client('b').send('SET', key, 'v'));
+    await sim.run(20);
+    // A view that changes nothing: `a` sends what it has again, and `c` does not hear that either.
+    await weigh('b', 8);
+    await sim.run(20);
+    expect(set.value).toBeUndefined();
+    await weigh('b', 512);
+    await sim.until(() => sim.ownersOf(key)[0] === 'b', 1000, 'b is the primary');
+    await sim.until(() => set.value !== undefined, 1000, 'the write is answered');
+    expect(set.value).toBe('+OK');
+  },
+);
