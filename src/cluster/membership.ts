@@ -81,6 +81,10 @@ export interface MembershipEnv {
 interface Attempt {
   /** Null until the session was asked for. */
   opening: Promise<LeaseSession> | null;
+  /** It takes long. */
+  slow: boolean;
+  /** Its session has answered. */
+  answered: boolean;
 }
 
 interface Observation {
@@ -112,6 +116,8 @@ export class Membership {
   #renewing: Attempt | null = null;
   /** A renewal that took too long: another one was begun on a session of its own. */
   #overtaken: Attempt | null = null;
+  /** A session that answers, though slowly: the next renewal that takes too long is overtaken on it. */
+  #spare: Promise<LeaseSession> | null = null;
   /** When the newest of the renewals that were answered was sent, monotonic milliseconds. */
   #answeredSentMs = Number.NEGATIVE_INFINITY;
   /** A proposal under way; one at a time. */
@@ -178,7 +184,7 @@ export class Membership {
   /** Also what is still being opened: nothing of this life may be left at the database. */
   async #closeSessions(): Promise<void> {
     const overtaken = this.#overtaken?.opening ?? null;
-    const sessions = [this.#leaseSession, overtaken, this.#control];
+    const sessions = [this.#leaseSession, overtaken, this.#spare, this.#control];
     await Promise.all(sessions.map((session) => this.#close(session)));
   }
 
@@ -281,13 +287,14 @@ export class Membership {
 
   async #renew(): Promise<void> {
     if (this.#renewing !== null || this.#stopped) return;
-    const attempt: Attempt = { opening: null };
+    const attempt: Attempt = { opening: null, slow: false, answered: false };
     this.#renewing = attempt;
     const { lease, platform, times } = this.#env;
     const impatience = platform.timers.after(times.leaseMs / 4, () => this.#overtake(attempt));
     let stamp = lease.stamp();
     try {
-      attempt.opening = this.#leaseSession ??= this.#env.store.openLease(this.#env.self);
+      attempt.opening = this.#leaseSession ??=
+        this.#takeSpare() ?? this.#env.store.openLease(this.#env.self);
       const session = await attempt.opening;
       // Stopped while it was being opened: a renewal now would undo the lease's end for the others.
       if (this.#stopped) return;
@@ -296,6 +303,7 @@ export class Membership {
       const complaints = this.#env.complaints();
       const renewal = await session.renew(complaints);
       impatience.cancel();
+      attempt.answered = true;
       if (this.#stopped) return;
       await this.#onRenewed(stamp, renewal, { knownEpoch, serverStart: session.serverStart });
       const isNewest = stamp.sentMs === this.#answeredSentMs;
@@ -305,11 +313,27 @@ export class Membership {
     } finally {
       impatience.cancel();
       if (this.#renewing === attempt) this.#renewing = null;
-      if (this.#overtaken === attempt) {
-        this.#overtaken = null;
-        void this.#close(attempt.opening);
-      }
+      this.#onEnded(attempt);
     }
+  }
+
+  /** What becomes of the sessions: there are never more than two. */
+  #onEnded(attempt: Attempt): void {
+    if (this.#overtaken === attempt) {
+      this.#overtaken = null;
+      if (attempt.answered && this.#spare === null && !this.#stopped) this.#spare = attempt.opening;
+      else void this.#close(attempt.opening);
+      if (this.#renewing?.slow === true) this.#overtake(this.#renewing);
+    } else if (attempt.answered && !attempt.slow) {
+      // A session that nothing is sent on may die without a word, so none is kept in quiet times.
+      void this.#close(this.#takeSpare());
+    }
+  }
+
+  #takeSpare(): Promise<LeaseSession> | null {
+    const spare = this.#spare;
+    this.#spare = null;
+    return spare;
   }
 
   /**
@@ -317,9 +341,11 @@ export class Membership {
    * database has no lease any more by then. So the next renewal is begun on another session after a quarter of a
    * lease: it is answered while the lease of the one before runs. Both count: of a database that is only slow, the
    * first answer comes first, and one that comes after a newer one prolongs nothing. One at a time is overtaken, so
-   * there are at most two sessions.
+   * there are at most two sessions. One that does answer is used again: opening a session takes several round trips,
+   * and over a slow network that alone is longer than a lease.
    */
   #overtake(attempt: Attempt): void {
+    attempt.slow = true;
     if (this.#renewing !== attempt || this.#overtaken !== null || this.#stopped) return;
     this.#overtaken = attempt;
     this.#renewing = null;

@@ -1,6 +1,7 @@
 /** Schedules of leases, clocks and the database: who may answer, and who is removed. */
-import { expect } from 'vitest';
+import { expect, it } from 'vitest';
 import { Sim } from '../../../../chaos/sim/cluster.ts';
+import { DATABASE } from '../../../../chaos/sim/ground.ts';
 import {
   batchHeld,
   expectEverywhere,
@@ -73,6 +74,19 @@ for (const [stepMs, direction] of [
     expect(sim.node('a').cluster.epoch).toBe(epoch);
   });
 }
+
+it('a database that is far away costs nobody its place', async () => {
+  const { sim } = await threeNodes({ leaseMs: 1200, storeTimeoutMs: 2000, answerMarginMs: 1000 });
+  const { epoch } = sim.node('a').cluster;
+  // Each renewal takes longer than is waited for before the next one is begun on another session.
+  for (const [from, to] of [
+    ['c', DATABASE],
+    [DATABASE, 'c'],
+  ] as const)
+    sim.network.delay(from, to, 330);
+  await sim.run(15_000);
+  expect(sim.node('a').cluster.epoch).toBe(epoch);
+});
 
 schedule('renewals-lost', 'counters that stand lower after a crash remove nobody', async () => {
   const { sim } = await threeNodes();
