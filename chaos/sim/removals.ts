@@ -14,6 +14,8 @@ const HEARD_MS = 1_000;
 
 export class RemovalWatch {
   readonly #sim: Sim;
+  /** Incarnations that were removed. */
+  readonly #removed = new Set<string>();
   readonly #ground: Ground;
   readonly findings: string[] = [];
   removals = 0;
@@ -50,7 +52,10 @@ export class RemovalWatch {
     this.removals++;
     const at = `at ${this.#sim.time.monotonicMs().toFixed(3)} ms, by view ${epoch}`;
     const who = `${ref.node} (${ref.incarnation})`;
-    if (!this.#ground.accountsFor(ref.node))
+    // In a database that has lost the view that removed it, a life is removed once more.
+    const isFirst = !this.#removed.has(ref.incarnation);
+    this.#removed.add(ref.incarnation);
+    if (isFirst && !this.#ground.accountsFor(ref.node))
       this.findings.push(`${who} was removed ${at}, and nothing had happened to it`);
     if (this.#leaseRuns(ref)) this.findings.push(`${who} was removed ${at}, and its lease ran on`);
   }
