@@ -130,6 +130,7 @@ export function createNode(parts: NodeParts): Node {
 function clusterOptions(config: Config, live: LiveConfig): ClusterOptions {
   return {
     replicas: config.replicas,
+    primaries: config.primaries,
     leaseMs: config.leaseMs,
     leaseMarginMs: config.leaseMarginMs,
     requestTimeoutMs: config.requestTimeoutMs,

@@ -32,6 +32,7 @@ export const NONE_PREFIX = 'none:';
 type NodeOptions = Pick<
   Config,
   | 'replicas'
+  | 'primaries'
   | 'leaseMs'
   | 'leaseMarginMs'
   | 'requestTimeoutMs'

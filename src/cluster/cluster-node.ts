@@ -52,6 +52,7 @@ const DRAIN_POLL_MS = 5;
 /** What a node is told; names and units as in the option table. */
 export interface ClusterOptions {
   readonly replicas: number;
+  readonly primaries: 'spread' | 'one';
   readonly leaseMs: number;
   readonly leaseMarginMs: number;
   readonly requestTimeoutMs: number;
@@ -256,6 +257,7 @@ export class ClusterNode {
       store: env.store,
       times: { leaseMs: options.leaseMs, marginMs: options.leaseMarginMs },
       replicas: options.replicas,
+      led: options.primaries === 'one',
       highestEpoch: env.highestEpoch,
       asGuest: env.asGuest,
       adopt: (view) => this.#adopt(view),

@@ -370,9 +370,9 @@ export class Cluster {
     const ranges: RangeSummary[] = [];
     let from = 0;
     for (let slot = 1; slot <= SLOT_COUNT; slot++) {
-      const { owners } = life.slots.group(from);
-      if (slot < SLOT_COUNT && sameOwners(life.slots.group(slot).owners, owners)) continue;
-      if (owners.length > 0) ranges.push({ from, to: slot - 1, owners: owners.map(summary) });
+      const { onRing } = life.slots.group(from);
+      if (slot < SLOT_COUNT && sameOwners(life.slots.group(slot).onRing, onRing)) continue;
+      if (onRing.length > 0) ranges.push({ from, to: slot - 1, owners: onRing.map(summary) });
       from = slot;
     }
     return ranges;

@@ -55,6 +55,8 @@ export interface MembershipEnv {
   readonly time: ClusterTime;
   readonly times: MembershipTimes;
   readonly replicas: number;
+  /** If this node founds the cluster, it is its lead. */
+  readonly led: boolean;
   /** The highest epoch that earlier lives of this process have seen; 0: none. */
   readonly highestEpoch: number;
   /** This node was told to leave in an earlier life: it joins as one that only forwards. */
@@ -487,7 +489,7 @@ export class Membership {
   // ---------------------------------------------------------------- proposing
 
   async #propose(wish: Wish | null): Promise<void> {
-    const { self, replicas, platform, log, asGuest } = this.#env;
+    const { self, replicas, led, platform, log, asGuest } = this.#env;
     const view = this.#view;
     const remove = view === null ? [] : this.#dead(view);
     const settle = view !== null && remove.length === 0 && isMoving(view) && this.#env.allFilled();
@@ -500,6 +502,7 @@ export class Membership {
     const next = nextView(view, change, {
       id: platform.random.id(),
       replicas,
+      led,
       above: this.#env.highestEpoch,
     });
     if (next === null) {

@@ -48,7 +48,7 @@ interface Comparison {
   readonly isOrphan: boolean;
 }
 
-const NO_GROUP: Group = { owners: [], learners: [] };
+const NO_GROUP: Group = { owners: [], onRing: [], learners: [] };
 
 /** How many slots this node is what to. */
 export interface SlotCounts {
@@ -166,7 +166,7 @@ export class SlotTable {
     const alive = others.map(refKey);
     // The first view this life sees: who held what under earlier ones is not known here, so everybody
     // who is still there may hold anything.
-    const unknownBefore: Group = { owners: others, learners: [] };
+    const unknownBefore: Group = { owners: others, onRing: others, learners: [] };
     const first = this.#placement[0] === NO_GROUP;
     const merged = new Map<Holders | null, Map<Group, Map<Group, Holders>>>();
     // What neighbouring slots mostly have in common: the event loop stands still meanwhile.

@@ -20,6 +20,8 @@ export interface Status {
   readonly serving: readonly SlotRun[];
   readonly replicas: number;
   readonly wantedReplicas: number;
+  /** The node that is primary of all that it owns; null: the ring decides for each slot. */
+  readonly lead: string | null;
   readonly moving: boolean;
   readonly nodes: readonly MemberStatus[];
   readonly learning: { readonly slots: number; readonly left: number };
@@ -79,7 +81,7 @@ export function statusOf(
   if (life === null || view === null) {
     const incarnation = life?.self.incarnation ?? null;
     const nothing = { lease: null, serving: [], nodes: [], handOvers: [] };
-    const settings = { epoch: 0, replicas: 0, wantedReplicas: 0, moving: false };
+    const settings = { epoch: 0, replicas: 0, wantedReplicas: 0, lead: null, moving: false };
     const learning = { slots: 0, left: 0 };
     return { node, incarnation, ...settings, ...nothing, learning, problems };
   }
@@ -92,6 +94,7 @@ export function statusOf(
     serving: life.lease.valid ? servedBy(life) : [],
     replicas: view.replicas,
     wantedReplicas: view.comingReplicas,
+    lead: view.lead,
     moving: isMoving(view),
     nodes: listed(view).map((member) => ({
       name: member.node,

@@ -21,6 +21,11 @@ import { SLOT_COUNT } from './slot.ts';
 export interface Group {
   /** Primary first. */
   readonly owners: readonly Member[];
+  /**
+   * The same in the order of the ring, whoever leads. It is what clients are told (CLUSTER SLOTS): every owner
+   * answers reads, so their connections should be spread over all of them.
+   */
+  readonly onRing: readonly Member[];
   readonly learners: readonly Member[];
 }
 
@@ -78,8 +83,19 @@ export function place(view: View): Placement {
 function makeGroup(view: View, settled: readonly Member[], coming: readonly Member[]): Group {
   const alive = settled.filter((member) => !hasRef(view.removed, member));
   // All owners of this slot are gone: nobody has its memory, so the coming owners start from the table.
-  if (alive.length === 0) return { owners: coming, learners: [] };
-  return { owners: alive, learners: coming.filter((member) => !hasRef(alive, member)) };
+  if (alive.length === 0) return { owners: ledBy(view.lead, coming), onRing: coming, learners: [] };
+  return {
+    owners: ledBy(view.lead, alive),
+    onRing: alive,
+    learners: coming.filter((member) => !hasRef(alive, member)),
+  };
+}
+
+/** The same owners, the lead first if it is one of them: any owner can be a slot's primary. */
+function ledBy(lead: string | null, owners: readonly Member[]): readonly Member[] {
+  const first = owners.find(({ node }) => node === lead);
+  if (first === undefined || first === owners[0]) return owners;
+  return [first, ...owners.filter((member) => member !== first)];
 }
 
 /**
@@ -109,6 +125,8 @@ export type Wish =
   | { readonly kind: 'leave'; readonly node: string }
   /** So many nodes hold each slot. */
   | { readonly kind: 'replicas'; readonly replicas: number }
+  /** That node is primary of all slots that it owns, and another one when it goes; null: the ring says for each slot. */
+  | { readonly kind: 'lead'; readonly node: string | null }
   /** So many points of the node on the ring, in this life and in later ones. */
   | { readonly kind: 'weight'; readonly node: string; readonly tokens: number };
 
@@ -130,6 +148,8 @@ export function isGranted(view: View, wish: Wish): boolean {
       return !view.coming.some(({ node }) => node === wish.node);
     case 'replicas':
       return view.comingReplicas === wish.replicas;
+    case 'lead':
+      return view.lead === wish.node;
     case 'weight':
       return view.weights[wish.node] === wish.tokens;
   }
@@ -139,6 +159,8 @@ export interface Fresh {
   readonly id: string;
   /** Of the first view only. */
   readonly replicas: number;
+  /** Of the first view only: the founder leads. */
+  readonly led?: boolean;
   /** An epoch that was seen once, perhaps in a database that has lost it: the view's is higher. */
   readonly above?: number;
 }
@@ -163,16 +185,29 @@ export function nextView(view: View | null, change: Change, fresh: Fresh): View 
     settled,
     removed: [...removedBefore, ...dead],
     ...nextMembers(view, change),
+    lead: change.wish?.kind === 'lead' ? change.wish.node : view.lead,
     comingReplicas: change.wish?.kind === 'replicas' ? change.wish.replicas : view.comingReplicas,
   };
   if (candidate.coming.length === 0 || sameContent(view, candidate)) return null;
   const done = living(candidate).length === 0 || !hasLearners(place(candidate));
-  if (!done) return candidate;
+  if (!done) return withLead(candidate);
   const { coming, comingReplicas } = candidate;
-  return { ...candidate, settled: coming, removed: [], replicas: comingReplicas };
+  return withLead({ ...candidate, settled: coming, removed: [], replicas: comingReplicas });
 }
 
-function firstView(founder: Member, { id, replicas, above = 0 }: Fresh): View {
+/**
+ * The view with a lead that can lead: an owner that stays. It leads on until it cannot, since each change of primaries
+ * costs a short wait; then it is the one with the largest weight, of equals the first by name.
+ */
+function withLead(view: View): View {
+  if (view.lead === null) return view;
+  const able = living(view).filter((member) => hasRef(view.coming, member));
+  if (able.some(({ node }) => node === view.lead)) return view;
+  const [best] = able.toSorted((a, b) => b.tokens - a.tokens || (a.node < b.node ? -1 : 1));
+  return best === undefined ? view : { ...view, lead: best.node };
+}
+
+function firstView(founder: Member, { id, replicas, led = false, above = 0 }: Fresh): View {
   const [settled, coming] = [[founder], [founder]];
   const lists = { settled, removed: [], coming, leaving: [] };
   return {
@@ -182,6 +217,7 @@ function firstView(founder: Member, { id, replicas, above = 0 }: Fresh): View {
     replicas,
     comingReplicas: replicas,
     ...lists,
+    lead: led ? founder.node : null,
     weights: {},
   };
 }
@@ -221,6 +257,7 @@ function sameList(a: readonly Member[], b: readonly Member[]): boolean {
 function sameContent(a: View, b: View): boolean {
   return (
     a.replicas === b.replicas &&
+    a.lead === b.lead &&
     a.comingReplicas === b.comingReplicas &&
     a.removed.length === b.removed.length &&
     a.leaving.length === b.leaving.length &&

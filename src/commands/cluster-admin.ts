@@ -66,6 +66,21 @@ const setReplicas = subcommand({
   },
 });
 
+const setLead = subcommand({
+  name: 'CLUSTER|SET-LEAD',
+  arity: 3,
+  flags: ADMIN,
+  since: '7.0.0',
+  summary: 'Make one node the primary of all slots that it owns, or none (NONE)',
+  complexity: 'O(1)',
+  parse: (args) => argument(args, 2),
+  async run({ server: { cluster } }, text) {
+    const node = text.toUpperCase() === 'NONE' ? null : nodeNamed(cluster, text).name;
+    await cluster.grant({ kind: 'lead', node });
+    return OK;
+  },
+});
+
 const setWeight = subcommand({
   name: 'CLUSTER|SET-WEIGHT',
   arity: 4,
@@ -248,6 +263,7 @@ const refused = REFUSED.map(({ name, arity, since, instead }) =>
 export const ADMIN_SUBCOMMANDS: readonly AnySubcommand[] = [
   leave,
   setReplicas,
+  setLead,
   setWeight,
   status,
   views,
@@ -265,6 +281,8 @@ export const ADMIN_HELP: readonly string[] = [
   '    The same as LEAVE, for another node.',
   'LEAVE [<node>]',
   '    Hand over what a node (name or id; this one) has. It can be stopped afterwards.',
+  'SET-LEAD <node>|NONE',
+  '    Make a node the primary of all slots that it owns; NONE: the ring spreads that.',
   'SET-REPLICAS <count>',
   '    Set how many nodes hold each key in memory.',
   'SET-WEIGHT <node> <tokens>',

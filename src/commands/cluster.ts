@@ -161,6 +161,7 @@ function infoText(cluster: ClusterPort): string {
 function ownLines({
   replicas,
   wantedReplicas,
+  lead,
   moving,
   learning,
   handOvers,
@@ -171,6 +172,7 @@ function ownLines({
   return [
     `ringfence_replicas:${replicas}`,
     `ringfence_replicas_wanted:${wantedReplicas}`,
+    `ringfence_lead:${lead ?? ''}`,
     `ringfence_moving:${moving ? 1 : 0}`,
     `ringfence_learning_slots:${learning.slots}`,
     `ringfence_learning_slots_left:${learning.left}`,

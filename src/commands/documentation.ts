@@ -58,6 +58,7 @@ const SYNTAX: Readonly<Record<string, string>> = {
   'CLUSTER|REPLICATE': 'node-id',
   'CLUSTER|RESET': '[(hard_soft=HARD|SOFT)]',
   'CLUSTER|SET-CONFIG-EPOCH': 'config-epoch:integer',
+  'CLUSTER|SET-LEAD': 'node-id',
   'CLUSTER|SET-REPLICAS': 'count:integer',
   'CLUSTER|SET-WEIGHT': 'node-id tokens:integer',
   'CLUSTER|SETSLOT':

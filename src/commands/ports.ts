@@ -107,6 +107,7 @@ export interface SlotRange {
 export type MembershipWish =
   | { readonly kind: 'leave'; readonly node: string }
   | { readonly kind: 'replicas'; readonly replicas: number }
+  | { readonly kind: 'lead'; readonly node: string | null }
   | { readonly kind: 'weight'; readonly node: string; readonly tokens: number };
 
 /** A hand-over from this node to one that learns some of its slots. */
@@ -144,6 +145,8 @@ export interface ClusterStatus {
   /** How many nodes hold each key, and how many are to when all is handed over. */
   readonly replicas: number;
   readonly wantedReplicas: number;
+  /** The node that is primary of all that it owns; null: the ring decides for each slot. */
+  readonly lead: string | null;
   /** Members, weights or replicas change: something is being handed over. */
   readonly moving: boolean;
   readonly nodes: readonly NodeStatus[];

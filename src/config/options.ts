@@ -176,6 +176,14 @@ export const OPTIONS = {
     default: 3,
     help: 'Nodes that hold each key in memory, the primary included, of a cluster that is founded. Later: ringfence cluster replicas.',
   }),
+  primaries: startup({
+    name: 'primaries',
+    group: 'Cluster',
+    type: oneOf(['spread', 'one']),
+    default: 'spread',
+    byProfile: { local: 'one' as const },
+    help: 'Who orders the writes of a cluster that is founded: the ring spreads that over all nodes, or one node, the lead, does for every key that it holds, which costs least where nodes share processors. Later: ringfence cluster lead.',
+  }),
   leaseMs: startup({
     name: 'lease-ms',
     group: 'Cluster',

@@ -98,7 +98,7 @@ function profiles(): string {
     return `| \`${row.name}\` | ${values.join(' | ')} |`;
   });
   const head = `| option | ${PROFILES.join(' | ')} |\n|---|${'---|'.repeat(PROFILES.length)}`;
-  return `## Profiles\n\nThe option \`profile\` sets the defaults of the timers.\n\n${head}\n${lines.join('\n')}\n`;
+  return `## Profiles\n\nThe option \`profile\` sets the defaults of the timers, and of who orders the writes.\n\n${head}\n${lines.join('\n')}\n`;
 }
 
 function fixedNames(): string {

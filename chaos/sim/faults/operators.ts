@@ -82,12 +82,19 @@ const replicas = changes('set-replicas', (ground, random) => {
   return asked(ground, asking, (cluster) => cluster.grant({ kind: 'replicas', replicas: count }));
 });
 
-/** Some node gets more or fewer slots than it had. */
+/** Some node gets more or fewer slots than it had; where one node leads, another one may get its part, or none. */
 export function weigh(ground: Ground, random: SeededRandom): Promise<void> {
   const node = random.pick(ground.nodes);
   const tokens = 1 + random.below(24);
+  const isLed = typeof ground.sim.database.committedViews.at(-1)?.view.lead === 'string';
+  if (isLed && tokens % 3 === 0) return lead(ground, random, tokens % 2 === 0 ? node : null);
   const asking = { node: random.pick(ground.nodes), what: `${tokens} points for ${node}` };
   return asked(ground, asking, (cluster) => cluster.grant({ kind: 'weight', node, tokens }));
+}
+
+function lead(ground: Ground, random: SeededRandom, node: string | null): Promise<void> {
+  const asking = { node: random.pick(ground.nodes), what: `${node ?? 'nobody'} is to lead` };
+  return asked(ground, asking, (cluster) => cluster.grant({ kind: 'lead', node }));
 }
 
 const weight = changes('set-weight', weigh);

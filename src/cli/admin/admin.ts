@@ -33,11 +33,11 @@ export class Admin {
   }
 
   async status(): Promise<ClusterStatus> {
-    return JSON.parse(await this.send('CLUSTER', 'STATUS')) as ClusterStatus;
+    return parsed(await this.send('CLUSTER', 'STATUS')) as ClusterStatus;
   }
 
   async views(count: number): Promise<ViewSummary[]> {
-    return JSON.parse(await this.send('CLUSTER', 'VIEWS', String(count))) as ViewSummary[];
+    return parsed(await this.send('CLUSTER', 'VIEWS', String(count))) as ViewSummary[];
   }
 
   /** What every member says that can be reached, this node first. */
@@ -73,4 +73,12 @@ async function statusAt(
 function textOf(reply: ClientReply): string {
   if (reply.kind === 'bulk') return reply.bytes.toString('utf8');
   return reply.kind === 'status' || reply.kind === 'integer' ? reply.text : '';
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new PlainError(`this is no node of Ringfence: it answered '${text.slice(0, 100)}'`);
+  }
 }

@@ -46,6 +46,7 @@ export const clusterCommand: CliCommand = {
       '                  elsewhere start it with ringfence node and the same --store',
       '  remove NODE     planned leave: copies what the node has to the others first',
       '  replicas N      nodes that hold each key in memory',
+      '  lead NODE       the node that orders all writes of the keys that it holds; none: the ring spreads that',
       '  weight NODE N   points of a node on the ring (128 by default): its share of the slots',
       '',
       flagHelp(FLAGS),
@@ -80,6 +81,11 @@ const ACTIONS: Readonly<Record<string, Action>> = {
       wholeNumber('N', count, REPLICAS_MAX);
       return change(options, ['SET-REPLICAS', count], `${count} replicas`);
     },
+  },
+  lead: {
+    words: 1,
+    run: (options, [node = '']) =>
+      change(options, ['SET-LEAD', node], node === 'none' ? 'no lead' : `${node} is the lead`),
   },
   weight: {
     words: 2,

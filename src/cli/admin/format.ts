@@ -7,10 +7,11 @@ const SLOTS = 16_384;
 export function formatStatus(statuses: readonly ClusterStatus[]): string {
   const [first] = statuses;
   if (first === undefined) return 'no node answers';
-  const { epoch, replicas, wantedReplicas, moving } = first;
+  const { epoch, replicas, wantedReplicas, lead, moving } = first;
   const wanted = replicas === wantedReplicas ? '' : `, ${wantedReplicas} wanted`;
+  const led = lead === null ? '' : `, led by ${lead}`;
   const lines = [
-    `view ${epoch}, ${replicas} replicas${wanted}, ${moving ? 'moving' : 'settled'}`,
+    `view ${epoch}, ${replicas} replicas${wanted}${led}, ${moving ? 'moving' : 'settled'}`,
     ...table([
       ['node', 'address', 'zone', 'weight', 'state', 'primary of', 'owner of'],
       ...first.nodes.map(nodeRow),

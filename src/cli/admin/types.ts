@@ -23,6 +23,8 @@ export interface ClusterStatus {
   /** How many nodes hold each key, and how many are to when all is handed over. */
   readonly replicas: number;
   readonly wantedReplicas: number;
+  /** The node that is primary of all that it owns; null: the ring decides for each slot. */
+  readonly lead: string | null;
   /** Members, weights or replicas change: something is being handed over. */
   readonly moving: boolean;
   readonly nodes: readonly NodeStatus[];

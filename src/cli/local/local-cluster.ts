@@ -96,7 +96,7 @@ export class LocalCluster {
     const started = nodes.map((node) => this.#startNode(node));
     await Promise.all(started.map((node, i) => this.#untilReady(node, nodes[i])));
     this.#remember();
-    await this.#applyReplicas(nodes[0]);
+    await this.#applySettings(nodes[0]);
     this.#requests = new RequestWatch(plan.dir, (request) => this.#onRequest(request));
     this.#describe(nodes, { store, legacyUrl });
   }
@@ -330,20 +330,24 @@ export class LocalCluster {
 
   /**
    * A cluster that was there before keeps its number of replicas, which is in the database; one that was
-   * asked for with a flag is brought about.
+   * asked for with a flag is brought about. Where one node leads, it is the first.
    */
-  async #applyReplicas(node: NodePlan | undefined): Promise<void> {
+  async #applySettings(node: NodePlan | undefined): Promise<void> {
     const { replicas, replicasGiven } = this.#plan;
-    if (node === undefined || !replicasGiven) return;
+    if (node === undefined) return;
     try {
       const admin = await Admin.open({ host: '127.0.0.1', port: node.port }, undefined);
-      if ((await admin.status()).wantedReplicas !== replicas)
+      const { lead, wantedReplicas } = await admin.status();
+      if (replicasGiven && wantedReplicas !== replicas)
         await admin.send('CLUSTER', 'SET-REPLICAS', String(replicas));
+      // Who founded the cluster is chance, and clients go to the first node.
+      if (lead !== null && lead !== node.name) await admin.send('CLUSTER', 'SET-LEAD', node.name);
       admin.close();
     } catch (error) {
       // With a password of its own, say: the cluster runs all the same.
       if (!(error instanceof PlainError)) throw error;
-      this.#say(`--replicas ${replicas} could not be asked for: ${error.message}`);
+      if (replicasGiven)
+        this.#say(`--replicas ${replicas} could not be asked for: ${error.message}`);
     }
   }
 

@@ -14,7 +14,8 @@ import {
 /** A proposal waits for a batch of every lane, and for another proposal that may wait for the same. */
 const PROPOSE_WAITS = 10;
 
-type ViewContent = Omit<View, 'epoch' | 'previous' | 'id'>;
+/** Views from before there was a lead have none. */
+type ViewContent = Omit<View, 'epoch' | 'previous' | 'id' | 'lead'> & Partial<Pick<View, 'lead'>>;
 
 export async function openControl(context: StoreContext): Promise<ControlSession> {
   return new Control(context, await openSession(context, 'control', { statementTimeoutMs: 0 }));
@@ -100,7 +101,7 @@ class Control implements ControlSession {
 
 function viewOf([epoch, previous, id, content]: readonly (string | null)[]): View {
   const lists = JSON.parse(content ?? '') as ViewContent;
-  return { epoch: Number(epoch), previous: Number(previous), id: id ?? '', ...lists };
+  return { epoch: Number(epoch), previous: Number(previous), id: id ?? '', lead: null, ...lists };
 }
 
 /** Everyone who takes part in this view: the settled ones that are left, those to come, those who leave. */

@@ -102,6 +102,11 @@ export interface View {
    * then nothing, and only forward commands until they stop. In no case do they learn.
    */
   readonly leaving: readonly Member[];
+  /**
+   * Id of the node that is primary of every slot that it owns; null: the ring says which of a slot's owners is. One
+   * primary writes larger batches than several (docs/adr/0017).
+   */
+  readonly lead: string | null;
   /** Ring points by node id, where a command has set them: they outlive the node's restarts. */
   readonly weights: Readonly<Record<string, number>>;
 }

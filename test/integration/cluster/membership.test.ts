@@ -21,7 +21,7 @@ let admin: RespClient;
 beforeAll(async () => {
   server = await startPostgres();
   store = await server.freshDatabase();
-  cluster = await startCluster({ store, nodes: 4, started: 3 });
+  cluster = await startCluster({ store, nodes: 4, started: 3, flags: { primaries: 'spread' } });
   admin = await RespClient.connect(cluster.nodes[0]!);
   for (let i = 0; i < 2000; i++) await admin.plain('SET', `old:${i}`, 'x'.repeat(500));
 });

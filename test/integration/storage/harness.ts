@@ -92,6 +92,7 @@ export function viewOf(epoch: number, members: readonly Member[], rest: Partial<
     removed: [],
     coming: members,
     comingReplicas: rest.replicas ?? 3,
+    lead: null,
     leaving: [],
     weights: {},
     ...rest,

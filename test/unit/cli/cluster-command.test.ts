@@ -30,6 +30,7 @@ function statusOf(rest: Partial<ClusterStatus> = {}): ClusterStatus {
     epoch: 4,
     replicas: 2,
     wantedReplicas: 2,
+    lead: null,
     moving: false,
     nodes: [nodeStatus('a')],
     learning: { slots: 0, left: 0 },
@@ -101,6 +102,11 @@ describe('ringfence cluster status', () => {
     expect(await run(() => bulk(statusOf()), 'status')).toBe(0);
     expect(printed).toContain('view 4, 2 replicas, settled');
     expect(printed).toMatch(/^a +127\.0\.0\.1:1 +z +128 +member +8192 \(50%\) +16384 \(100%\)$/m);
+  });
+
+  test('shows who leads', async () => {
+    expect(await run(() => bulk(statusOf({ lead: 'b' })), 'status')).toBe(0);
+    expect(printed).toContain('view 4, 2 replicas, led by b, settled');
   });
 
   test('ends with 1 when something is wrong, and says what', async () => {

@@ -15,6 +15,7 @@ export function settledView(epoch: number, members: readonly Member[], replicas 
     id: `view-${epoch}`,
     replicas,
     comingReplicas: replicas,
+    lead: null,
     ...lists,
     weights: {},
   };

@@ -132,6 +132,44 @@ describe('under load, no request fails and nothing is lost when', () => {
     await expectUnharmed(sim, load);
   });
 
+  test('one node leads, then another one, then the ring decides', async () => {
+    const names = ['a', 'b', 'c', 'd'];
+    const { sim, load } = await underLoad(names, names, { sim: { replicas: 4 } });
+    for (const node of ['b', 'd', null]) {
+      await sim.wait(sim.node('c').cluster.grant({ kind: 'lead', node }));
+      await sim.settle(...names);
+      const primaries = new Set(
+        ['k1', 'k2', 'k3', 'k4', 'k5', 'k6'].map((key) => sim.ownersOf(key)[0]),
+      );
+      if (node === null) expect(primaries.size).toBeGreaterThan(1);
+      else expect(primaries).toEqual(new Set([node]));
+    }
+    await expectUnharmed(sim, load);
+  });
+
+  test('a lead that is lost is followed by another one, and comes back as any node', async () => {
+    const sim = new Sim({ primaries: 'one' });
+    await sim.startAll('a', 'b', 'c');
+    const lead = (): string | null => sim.database.views.at(-1)!.lead;
+    const first = lead()!;
+    const others = ['a', 'b', 'c'].filter((name) => name !== first);
+    for (const name of others) {
+      expect(sim.ownersOf(name)[0]).toBe(first);
+      expect(await sim.wait(sim.client(name).send('SET', name, 'v'))).toBe('+OK');
+    }
+    sim.kill(first);
+    await sim.settle(...others);
+    expect(lead()).toBe(others[0]);
+    for (const name of others) {
+      expect(await sim.wait(sim.client(name).send('GET', name))).toBe('$1 v');
+      expect(await sim.wait(sim.client(name).send('SET', name, 'w'))).toBe('+OK');
+    }
+    sim.startNode(first);
+    await sim.settle('a', 'b', 'c');
+    expect(lead()).toBe(others[0]);
+    expect(await sim.wait(sim.client(first).send('GET', others[1]!))).toBe('$1 w');
+  });
+
   test('a node gets another weight, which its next life keeps', async () => {
     const names = ['a', 'b', 'c', 'd'];
     const { sim, load } = await underLoad(names, ['a', 'b', 'c'], { sim: { replicas: 2 } });

@@ -19,7 +19,9 @@ const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((node) => member(node)) as [
   Member,
   Member,
 ];
+const byName = (one: Member, other: Member): number => (one.node < other.node ? -1 : 1);
 const fresh = (replicas = 3): { id: string; replicas: number } => ({ id: 'new', replicas });
+const nobody = { remove: [], add: null, settle: false } as const;
 
 describe('the next view', () => {
   test('makes the first node the only member', () => {
@@ -148,7 +150,6 @@ describe('the next view', () => {
 });
 
 describe('an operator who asks', () => {
-  const nobody = { remove: [], add: null, settle: false } as const;
   const three = settledView(1, [a, b, c], 2);
 
   test('for a leave gets the node out of the coming list, and keeps it as a participant', () => {
@@ -188,6 +189,13 @@ describe('an operator who asks', () => {
     expect(again.coming.map(({ tokens }) => tokens)).toEqual([8, 3, 8]);
   });
 
+  test('for a lead gets it at once, as nobody has to learn anything', () => {
+    const view = nextView(three, { ...nobody, wish: { kind: 'lead', node: 'b' } }, fresh())!;
+    expect(view).toMatchObject({ lead: 'b', settled: [a, b, c], coming: [a, b, c] });
+    const back = nextView(view, { ...nobody, wish: { kind: 'lead', node: null } }, fresh())!;
+    expect(place(back)).toEqual(place(three));
+  });
+
   test('who was to leave holds the data when all others are gone', () => {
     const leaving = nextView(three, { ...nobody, wish: { kind: 'leave', node: 'b' } }, fresh())!;
     const alone = nextView(leaving, { ...nobody, remove: [a, c] }, fresh())!;
@@ -207,6 +215,51 @@ describe('a view', () => {
     expect(participants(view)).toEqual([b, d]);
     expect(hasLearners(place(view))).toBe(true);
     expect(hasLearners(place(settledView(1, [a, b, c])))).toBe(false);
+  });
+});
+
+describe('a lead', () => {
+  const led = { ...settledView(5, [a, b, c], 2), lead: 'b' };
+  const primaries = (view: View): Set<string> =>
+    new Set(place(view).map(({ owners }) => owners[0]!.node));
+
+  test("is primary of all that it owns, and changes nobody's ownership", () => {
+    const spread = place({ ...led, lead: null });
+    for (const [slot, { owners }] of place(led).entries()) {
+      expect(owners.toSorted(byName)).toEqual(spread[slot]!.owners.toSorted(byName));
+      if (owners.includes(b)) expect(owners[0]).toBe(b);
+      else expect(owners).toEqual(spread[slot]!.owners);
+    }
+    expect(primaries({ ...led, replicas: 3, comingReplicas: 3 })).toEqual(new Set(['b']));
+  });
+
+  test('that is gone is followed by another member with the whole data', () => {
+    const all = { ...led, replicas: 3, comingReplicas: 3 };
+    const view = nextView(all, { ...nobody, remove: [b] }, fresh())!;
+    expect([view.lead, primaries(view)]).toEqual(['a', new Set(['a'])]);
+  });
+
+  test('that comes back finds another one leading', () => {
+    const gone = nextView(led, { ...nobody, remove: [b] }, fresh())!;
+    const again = member('b', { incarnation: 'b-2' });
+    const back = nextView(gone, { ...nobody, add: again }, fresh())!;
+    expect(nextView(back, { ...nobody, settle: true }, fresh())!.lead).toBe('a');
+  });
+
+  test('that is to leave hands over first', () => {
+    const view = nextView(led, { ...nobody, wish: { kind: 'leave', node: 'b' } }, fresh())!;
+    expect(view).toMatchObject({ lead: 'a', leaving: [b] });
+  });
+
+  test('is followed by the node with the largest weight', () => {
+    const heavy = member('c', { tokens: 9 });
+    const view = { ...settledView(5, [a, b, heavy], 3), lead: 'b' };
+    expect(nextView(view, { ...nobody, remove: [b] }, fresh())!.lead).toBe('c');
+  });
+
+  test('is the founder where that was asked for', () => {
+    expect(nextView(null, { ...nobody, add: a }, { ...fresh(), led: true })!.lead).toBe('a');
+    expect(nextView(null, { ...nobody, add: a }, fresh())!.lead).toBeNull();
   });
 });
 

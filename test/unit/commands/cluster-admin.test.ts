@@ -25,6 +25,9 @@ describe('an operator asks for', () => {
     [`CLUSTER LEAVE ${TWO}`, leave('node-2')],
     [`CLUSTER FORGET ${TWO}`, leave('node-2')],
     ['CLUSTER SET-REPLICAS 2', { kind: 'replicas', replicas: 2 }],
+    ['CLUSTER SET-LEAD node-2', { kind: 'lead', node: 'node-2' }],
+    [`CLUSTER SET-LEAD ${TWO}`, { kind: 'lead', node: 'node-2' }],
+    ['CLUSTER SET-LEAD none', { kind: 'lead', node: null }],
     ['CLUSTER SET-WEIGHT node-2 64', { kind: 'weight', node: 'node-2', tokens: 64 }],
   ])('%s, and it is granted', async (line, wish) => {
     const { server, wishes } = granting();
@@ -35,6 +38,7 @@ describe('an operator asks for', () => {
   test.each<[line: string, reply: string]>([
     ['CLUSTER LEAVE nobody', '-ERR Unknown node nobody'],
     ['CLUSTER FORGET nobody', '-ERR Unknown node nobody'],
+    ['CLUSTER SET-LEAD nobody', '-ERR Unknown node nobody'],
     ['CLUSTER SET-WEIGHT nobody 3', '-ERR Unknown node nobody'],
     ['CLUSTER SET-WEIGHT node-2 0', '-ERR value is out of range, must be between 1 and 4096'],
     ['CLUSTER SET-REPLICAS 17', '-ERR value is out of range, must be between 1 and 16'],

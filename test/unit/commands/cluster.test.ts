@@ -109,6 +109,7 @@ describe('CLUSTER INFO', () => {
       'cluster_my_epoch:7',
       'ringfence_replicas:2',
       'ringfence_replicas_wanted:2',
+      'ringfence_lead:',
       'ringfence_moving:0',
       'ringfence_learning_slots:0',
       'ringfence_learning_slots_left:0',
@@ -128,12 +129,19 @@ describe('CLUSTER INFO', () => {
       { to: 'd', slots: 100, filled: 40, slowedBy: 'database-slow', ...rest },
       { to: 'e', slots: 50, filled: 0, slowedBy: 'database-slow', ...rest },
     ];
-    const status = () => ({ ...STATUS, moving: true, wantedReplicas: 3, handOvers });
+    const status = () => ({
+      ...STATUS,
+      moving: true,
+      wantedReplicas: 3,
+      lead: 'node-2',
+      handOvers,
+    });
     const server = fakeServer({ cluster: fakeCluster({ status }) });
     const text = textOf(await server.send('CLUSTER INFO'));
     for (const line of [
       'ringfence_moving:1',
       'ringfence_replicas_wanted:3',
+      'ringfence_lead:node-2',
       'ringfence_handover_learners:2',
       'ringfence_handover_slots:150',
       'ringfence_handover_slots_left:110',

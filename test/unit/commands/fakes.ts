@@ -91,6 +91,7 @@ export const STATUS: ClusterStatus = {
   serving: [[0, 16_383]],
   replicas: 2,
   wantedReplicas: 2,
+  lead: null,
   moving: false,
   nodes: [],
   learning: { slots: 0, left: 0 },

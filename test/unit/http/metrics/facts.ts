@@ -50,6 +50,7 @@ export const FACTS: MetricFacts = {
     epoch: 601,
     replicas: 2,
     wantedReplicas: 3,
+    lead: null,
     moving: true,
     nodes: (['member', 'member', 'leaving'] as const).map((state, i) => ({
       name: `node-${i + 1}`,
