@@ -207,6 +207,7 @@ export class ClusterNode {
       pendingMax: () => options.live.loadPendingMax,
       isPersistent: (key) => env.policyOf(key).persistent,
       onLoaded: (row) => this.engine.operations.fill([row]),
+      onGrowth: () => void this.upkeep.ensureMemory(),
       mayHydrate: (key) =>
         !env.policyOf(key).persistent || (!this.engine.lane.down && this.lease.valid),
       hydrate: ({ slot, db, key, value, ttlMs }) => {

@@ -46,6 +46,8 @@ export interface LoaderEnv {
   isPersistent(key: string): boolean;
   /** A committed row came into memory: the other owners get it too. */
   onLoaded(row: Row): void;
+  /** Memory has grown: evict if need be. */
+  onGrowth(): void;
   /**
    * A value of the legacy source could be written now. Without a lease it could not, and another node may have
    * taken the key over since the table was asked: a node that was stopped in between must not ask again.
@@ -160,6 +162,8 @@ export class Loader {
     }
     const found = new Map(rows.map((row) => [keyId(row.db, row.key), row]));
     for (const load of batch) this.#onRow(load, found.get(load.id));
+    // Now that those who waited have had what they asked for.
+    this.#env.onGrowth();
   }
 
   #onRow(load: Load, row: Row | undefined): void {

@@ -32,6 +32,7 @@ class Fixture {
   storeFails = false;
   covered = false;
   mayHydrate = true;
+  growths = 0;
   answer: LegacyAnswer = { kind: 'absent', ttlMs: 0 };
   readonly loader = new Loader({
     timers: this.time,
@@ -55,6 +56,7 @@ class Fixture {
     pendingMax: () => 2,
     isPersistent: () => true,
     onLoaded: () => undefined,
+    onGrowth: () => this.growths++,
     mayHydrate: () => this.mayHydrate,
     hydrate: ({ key, value }) => {
       this.hydrated.push(value);
@@ -94,7 +96,7 @@ describe('a load', () => {
     const waiting = [fixture.load(), fixture.load()];
     fixture.time.endTurn();
     expect(await Promise.all(waiting)).toEqual([null, null]);
-    expect([fixture.queries, fixture.value()]).toEqual([1, 'v']);
+    expect([fixture.queries, fixture.value(), fixture.growths]).toEqual([1, 'v', 1]);
   });
 
   test('remembers for a while that the table has no such key', async () => {
