@@ -36,6 +36,8 @@ export interface Load {
   readonly pipeline: number;
   /** `redis-benchmark` when left out. */
   readonly client?: LoadClient;
+  /** `redis-benchmark` talks to this node, the first when left out: 0. */
+  readonly node?: number;
   /** Keys of one MGET; each counts as an operation. */
   readonly keysPerCommand?: number;
   /** All commands name this one key. */

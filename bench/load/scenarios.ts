@@ -95,6 +95,14 @@ const WRITES: readonly Scenario[] = [
     ],
   }),
   inTurn({
+    id: 'set-other-node',
+    title: 'SET through to PostgreSQL by way of a node that is primary of nothing, 50 connections',
+    group: 'writes',
+    demands: [goal(3, 'write-through'), floor(1.5, 'write-through')],
+    ours: { on: 'cluster', load: { ...set, node: 1 } },
+    peers: [{ on: 'write-through', load: set }],
+  }),
+  inTurn({
     id: 'set-primaries',
     title:
       'SET through to PostgreSQL by a client that knows the cluster, 50 connections to primaries',

@@ -31,7 +31,8 @@ export class RespLoad {
   }
 
   async run(load: Load, operations: number): Promise<Measured> {
-    if (load.client !== 'own') return redisBenchmark(this.#first(), load, operations);
+    if (load.client !== 'own')
+      return redisBenchmark(this.#ports[load.node ?? 0]!, load, operations);
     const request = await this.#request(load, load.route ?? 'any');
     const answer = await this.#generator.ask({ ...request, order: 'random', operations });
     if (answer.nulls > 0) throw new Error(`${answer.nulls} keys were not found`);
