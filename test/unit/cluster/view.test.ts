@@ -42,7 +42,8 @@ describe('the next view', () => {
   test('makes who joins a learner', () => {
     const view = nextView(settledView(1, [a]), { remove: [], add: b, settle: false }, fresh())!;
     expect(view).toMatchObject({ settled: [a], coming: [a, b] });
-    for (const group of new Set(place(view))) expect(group).toEqual({ owners: [a], learners: [b] });
+    for (const group of new Set(place(view)))
+      expect(group).toEqual({ owners: [a], onRing: [a], learners: [b] });
   });
 
   test('that settles the filled does not settle who joins with it', () => {
