@@ -37,6 +37,7 @@ import {
   nextView,
   participants,
   refKey,
+  refusalOf,
   sameRef,
   type Wish,
 } from './view.ts';
@@ -507,7 +508,7 @@ export class Membership {
     });
     if (next === null) {
       if (wish === null || (view !== null && isGranted(view, wish))) return;
-      throw new StoreError('rejected', 'no node would be left to hold the data');
+      throw new StoreError('rejected', refusalOf(wish));
     }
     const removals = remove.map((ref) => ({ ref, counter: this.#counterOf(ref) }));
     await this.#onControl((control) => {

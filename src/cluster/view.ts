@@ -189,10 +189,26 @@ export function nextView(view: View | null, change: Change, fresh: Fresh): View 
     comingReplicas: change.wish?.kind === 'replicas' ? change.wish.replicas : view.comingReplicas,
   };
   if (candidate.coming.length === 0 || sameContent(view, candidate)) return null;
+  // Another one in its place would be no answer to the wish, and it would be asked for again and again.
+  if (change.wish?.kind === 'lead' && candidate.lead !== null) {
+    if (!ableToLead(candidate).some(({ node }) => node === candidate.lead)) return null;
+  }
   const done = living(candidate).length === 0 || !hasLearners(place(candidate));
   if (!done) return withLead(candidate);
   const { coming, comingReplicas } = candidate;
   return withLead({ ...candidate, settled: coming, removed: [], replicas: comingReplicas });
+}
+
+/** Settled members that stay: they have what they own. */
+function ableToLead(view: View): Member[] {
+  return living(view).filter((member) => hasRef(view.coming, member));
+}
+
+/** Why no view can have what is wished for. */
+export function refusalOf(wish: Wish): string {
+  return wish.kind === 'lead'
+    ? 'only a node that has all of its share, and is not leaving, can lead'
+    : 'no node would be left to hold the data';
 }
 
 /**
@@ -201,7 +217,7 @@ export function nextView(view: View | null, change: Change, fresh: Fresh): View 
  */
 function withLead(view: View): View {
   if (view.lead === null) return view;
-  const able = living(view).filter((member) => hasRef(view.coming, member));
+  const able = ableToLead(view);
   if (able.some(({ node }) => node === view.lead)) return view;
   const [best] = able.toSorted((a, b) => b.tokens - a.tokens || (a.node < b.node ? -1 : 1));
   return best === undefined ? view : { ...view, lead: best.node };

@@ -85,7 +85,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   lead: {
     words: 1,
     run: (options, [node = '']) =>
-      change(options, ['SET-LEAD', node], node === 'none' ? 'no lead' : `${node} is the lead`),
+      change(options, ['SET-LEAD', node], /^none$/i.test(node) ? 'no lead' : `${node} is the lead`),
   },
   weight: {
     words: 2,

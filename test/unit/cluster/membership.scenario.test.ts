@@ -147,6 +147,17 @@ describe('under load, no request fails and nothing is lost when', () => {
     await expectUnharmed(sim, load);
   });
 
+  test('a node that forwards only cannot lead, and asking is refused at once', async () => {
+    const { sim, load } = await underLoad(['a', 'b', 'c', 'd'], ['a', 'b', 'c']);
+    await sim.wait(sim.node('d').cluster.leave());
+    const { epoch } = sim.node('a').cluster;
+    await expect(
+      sim.wait(sim.node('a').cluster.grant({ kind: 'lead', node: 'd' })),
+    ).rejects.toThrow('can lead');
+    expect(sim.node('a').cluster.epoch).toBe(epoch);
+    await expectUnharmed(sim, load);
+  });
+
   test('a lead that is lost is followed by another one, and comes back as any node', async () => {
     const sim = new Sim({ primaries: 'one' });
     await sim.startAll('a', 'b', 'c');

@@ -197,6 +197,15 @@ describe('an operator who asks', () => {
     expect(place(back)).toEqual(place(three));
   });
 
+  test('for a lead that has nothing yet, or leaves, or is not there gets nothing', () => {
+    const lead = (view: View, node: string): View | null =>
+      nextView(view, { ...nobody, wish: { kind: 'lead', node } }, fresh());
+    const joining = nextView(three, { ...nobody, add: d }, fresh())!;
+    const leaving = nextView(three, { ...nobody, wish: { kind: 'leave', node: 'b' } }, fresh())!;
+    expect([lead(joining, 'd'), lead(leaving, 'b'), lead(three, 'x')]).toEqual([null, null, null]);
+    expect(lead(joining, 'a')).toMatchObject({ lead: 'a' });
+  });
+
   test('who was to leave holds the data when all others are gone', () => {
     const leaving = nextView(three, { ...nobody, wish: { kind: 'leave', node: 'b' } }, fresh())!;
     const alone = nextView(leaving, { ...nobody, remove: [a, c] }, fresh())!;
