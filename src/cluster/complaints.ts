@@ -5,11 +5,12 @@
  * - A node complains of a member that it has not heard on both connections, or that has not confirmed
  *   anything, for half a lease. Its renewals carry its complaints, so everybody sees the same
  *   picture in the answers to their own.
- * - The complaint is settled when the other one has renewed while it stood, and a heartbeat has passed
- *   after that; what others complain of is known by then, too. Who does not renew is dead or paused, and is removed for
+ * - The complaint is settled when the other one has renewed three times while it stood, and a heartbeat has passed
+ *   after that; what others complain of is known by then, too. Two renewals may have been on their way, or waiting
+ *   in the server, since before their node died, and the third is sent only when one of them was answered
+ *   (`membership.ts`): so nobody loses his place to a dead node. Who does not renew is dead or paused, and is removed for
  *   that (`membership.ts`) or comes back: a pause shorter than a lease costs nobody his place. After an outage of the
- *   database it takes three renewals: two may have been waiting in the server since before their node died, and the
- *   third is sent only when one of them was answered (`membership.ts`).
+ *   database the counting begins anew: the other one may have died in it.
  * - `loserOf` says which of the two goes. The transaction that ends its right to renew locks both lease
  *   rows, and does nothing when either has lost that right, or the complaint was taken back. So one
  *   pair loses one node. Nodes may differ in what they know of third nodes' complaints, and so in who should go;
@@ -18,10 +19,10 @@
  *   its lease up. If it is stuck, its lease runs out. Only then is it removed: as ever, the lease of a
  *   removed node has ended (`slots.ts`).
  *
- * How long that takes, in leases: 1/2 until the complaint stands; 1/3 until the other one has renewed, and
- * 1/12 until that is seen (renewals are made that often meanwhile); 1/6 more, a heartbeat; 1/3 until the
- * loser renews, and 1/12 until it is seen to have given up. That is 1.5. A loser that is stuck by then, a
- * second fault, costs the rest of its lease and the margin instead: 2.1 in all.
+ * How long that takes, in leases: 1/2 until the complaint stands; 1/3 until the other one has renewed and knows
+ * of it, twice 1/12 until it has renewed three times, and 1/12 until that is seen (both renew that often meanwhile); 1/6
+ * more, a heartbeat; 1/12 until the loser renews, and 1/12 until it is seen to have given up. That is 1.4. A loser
+ * that is stuck by then, a second fault, costs the rest of its lease and the margin instead: 2.3 in all.
  *
  * Rejected: removing the loser at once by a view, with its lease still running. Every primary, and every
  * node that joins later, would have to know which of the removed may still answer reads.
@@ -69,14 +70,12 @@ interface Watch {
   sinceMs: number | null;
   /** Its counter in the first renewal that carried the complaint; null: none has yet. */
   counter: number | null;
-  /** How far the counter must move to show that it lives. */
-  renewals: number;
-  /** When it was first seen to have renewed after that. */
+  /** When it was first seen to live after that. */
   movedAtMs: number | null;
 }
 
-/** One more than a node may have under way at a time. */
-const RENEWALS_AFTER_OUTAGE = 3;
+/** Renewals that show that a node lives: one more than it may have under way at a time. */
+const SIGNS_OF_LIFE = 3;
 
 export class Complaints {
   readonly #env: ComplaintsEnv;
@@ -89,6 +88,8 @@ export class Complaints {
   #answeredAtMs: number;
   /** Lives that have to do with a complaint, by the last renewal. */
   #troubled = new Set<string>();
+  /** Since when it is known that somebody complains of this node, monotonic milliseconds; null: nobody does. */
+  #accusedSinceMs: number | null = null;
   /** A settlement was made whose loser is not gone yet. */
   #waitsForLoser = false;
 
@@ -151,10 +152,15 @@ export class Complaints {
     const afterOutage = now - this.#answeredAtMs > this.#patienceMs;
     this.#answeredAtMs = now;
     this.#troubled = new Set(standing.flatMap(({ by, about }) => [refKey(by), refKey(about)]));
+    const isAccused = standing.some(({ about }) => sameRef(about, this.#env.self));
+    this.#accusedSinceMs = isAccused ? (this.#accusedSinceMs ?? now) : null;
     for (const info of able) {
       const watch = this.#watches.get(refKey(info));
       if (watch === undefined || watch.sinceMs === null || !hasRef(said, info)) continue;
-      if (watch.counter === null || afterOutage) beginCounting(watch, info, afterOutage);
+      if (watch.counter === null || afterOutage) {
+        watch.counter = info.counter;
+        watch.movedAtMs = null;
+      }
       if (this.#isDue(watch, info)) void this.#settle(info, standing);
     }
   }
@@ -175,10 +181,12 @@ export class Complaints {
     });
   }
 
-  /** While it matters how soon this node learns of the others' renewals. */
+  /** While it matters how soon this node learns of the others' renewals, or they of its own. */
   #isUrgent(now: number): boolean {
     if (this.#waitsForLoser) return true;
-    return this.#standing().some(({ watch }) => now - watch.sinceMs! < this.#env.leaseMs);
+    const since = this.#standing().map(({ watch }) => watch.sinceMs!);
+    if (this.#accusedSinceMs !== null) since.push(this.#accusedSinceMs);
+    return since.some((sinceMs) => now - sinceMs < this.#env.leaseMs);
   }
 
   #look(member: Member, now: number, lateMs: number): void {
@@ -221,12 +229,12 @@ export class Complaints {
   }
 
   /**
-   * The other one has renewed since the complaint was made known, and a heartbeat later it still stands:
+   * The other one has lived since the complaint was made known, and a heartbeat later it still stands:
    * a paused node that wakes is heard again as soon as it renews.
    */
   #isDue(watch: Watch, info: LeaseInfo): boolean {
     const now = this.#env.clock.monotonicMs();
-    if (info.counter >= watch.counter! + watch.renewals) watch.movedAtMs ??= now;
+    if (info.counter >= watch.counter! + SIGNS_OF_LIFE) watch.movedAtMs ??= now;
     return watch.movedAtMs !== null && now - watch.movedAtMs >= this.#env.leaseMs / 6;
   }
 
@@ -261,15 +269,8 @@ function newWatch(now: number): Watch {
     drained: 0,
     sinceMs: null,
     counter: null,
-    renewals: 1,
     movedAtMs: null,
   };
-}
-
-function beginCounting(watch: Watch, { counter }: LeaseInfo, afterOutage: boolean): void {
-  watch.counter = counter;
-  watch.renewals = afterOutage ? RENEWALS_AFTER_OUTAGE : 1;
-  watch.movedAtMs = null;
 }
 
 function complaintsOf(infos: readonly LeaseInfo[]): Complaint[] {

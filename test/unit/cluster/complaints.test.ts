@@ -79,23 +79,24 @@ function silent() {
 }
 
 describe('a complaint is settled', () => {
-  test('when the other one has renewed while it stood', () => {
+  test('when the other one has renewed three times while it stood: two may be renewals from before its death', () => {
     const { settled, answered } = silent();
     answered(1, LEASE_MS / 3);
     answered(1, LEASE_MS / 3);
-    for (let i = 0; i < 20; i++) answered(1);
+    for (const counter of [1, 2, 3]) for (let i = 0; i < 4; i++) answered(counter);
     expect(settled).toEqual([]);
-    for (let i = 0; i < 4; i++) answered(2);
+    for (let i = 0; i < 4; i++) answered(4);
     expect(settled.map(({ loser }) => loser.node)).toEqual(['b']);
   });
 
-  test('after an outage only when it has renewed three times: two may be renewals from before its death', () => {
+  test('after an outage only when it has renewed three times since', () => {
     const { settled, answered } = silent();
-    answered(1, 2 * LEASE_MS);
-    for (let i = 0; i < 20; i++) answered(2);
-    for (let i = 0; i < 20; i++) answered(3);
+    answered(1, LEASE_MS / 3);
+    answered(1, LEASE_MS / 3);
+    answered(9, LEASE_MS);
+    for (const counter of [9, 10, 11]) for (let i = 0; i < 4; i++) answered(counter);
     expect(settled).toEqual([]);
-    for (let i = 0; i < 4; i++) answered(4);
+    for (let i = 0; i < 4; i++) answered(12);
     expect(settled.map(({ loser }) => loser.node)).toEqual(['b']);
   });
 });
