@@ -3,7 +3,8 @@
  * take over. And nobody may be for whom nothing went wrong: every removal costs a hand-over. An epoch stands
  * for one view for ever, also where the database has lost it.
  */
-import type { NodeRef } from '../../src/storage/postgres/store.ts';
+import { living, sameRef } from '../../src/cluster/view.ts';
+import type { NodeRef, View } from '../../src/storage/postgres/store.ts';
 import type { Sim } from './cluster.ts';
 import type { Ground } from './ground.ts';
 import type { Plan } from './plan.ts';
@@ -27,7 +28,7 @@ export class RemovalWatch {
     this.#sim = sim;
     this.#ground = ground;
     sim.database.onView = (view, removed) => {
-      for (const ref of removed) this.#look(view.epoch, ref);
+      for (const ref of removed) this.#look(view, ref);
       if (allHear) this.#lookAtEpoch(view.epoch);
     };
   }
@@ -48,16 +49,26 @@ export class RemovalWatch {
     if (epoch <= highest) this.findings.push(`view ${epoch} came after view ${highest}`);
   }
 
-  #look(epoch: number, ref: NodeRef): void {
+  #look(view: View, ref: NodeRef): void {
     this.removals++;
-    const at = `at ${this.#sim.time.monotonicMs().toFixed(3)} ms, by view ${epoch}`;
+    const at = `at ${this.#sim.time.monotonicMs().toFixed(3)} ms, by view ${view.epoch}`;
     const who = `${ref.node} (${ref.incarnation})`;
     // In a database that has lost the view that removed it, a life is removed once more.
     const isFirst = !this.#removed.has(ref.incarnation);
     this.#removed.add(ref.incarnation);
-    if (isFirst && !this.#ground.accountsFor(ref.node))
+    if (isFirst && !this.#ground.accountsFor(ref.node) && !this.#wasEitherOfTwo(view, ref))
       this.findings.push(`${who} was removed ${at}, and nothing had happened to it`);
     if (this.#leaseRuns(ref)) this.findings.push(`${who} was removed ${at}, and its lease ran on`);
+  }
+
+  /** The last two without a link between them: nobody is left to say whose fault it is. */
+  #wasEitherOfTwo(view: View, ref: NodeRef): boolean {
+    const [other, another] = living(view);
+    if (other === undefined || another !== undefined) return false;
+    return this.#sim.database.settlements.some(
+      ({ by, about, loser }) =>
+        sameRef(loser, ref) && sameRef(sameRef(by, ref) ? about : by, other),
+    );
   }
 
   #leaseRuns(ref: NodeRef): boolean {
