@@ -16,6 +16,7 @@ import { Complaints } from './complaints.ts';
 import { slotRuns } from './effects.ts';
 import { Engine } from './engine.ts';
 import type { Prepare } from './execute.ts';
+import { FlushPoints } from './flush-points.ts';
 import { Fill } from './fill.ts';
 import { Gather } from './gather.ts';
 import { Holds } from './holds.ts';
@@ -112,6 +113,7 @@ export class ClusterNode {
   readonly complaints: Complaints;
   readonly #env: ClusterNodeEnv;
   readonly #log: Logger;
+  readonly #flushPoints: FlushPoints;
   readonly #replica: Replica;
   readonly #rpc: Rpc;
   readonly #holds: Holds;
@@ -143,6 +145,7 @@ export class ClusterNode {
     this.keyspace = memory.keyspace;
     this.evictor = memory.evictor;
     this.slots = new SlotTable(self);
+    this.#flushPoints = new FlushPoints();
     this.#rpc = new Rpc(platform.clock, platform.timers);
     const epoch = (): number => this.#epoch;
     const shared = {
@@ -153,6 +156,7 @@ export class ClusterNode {
       timers: platform.timers,
       keyspace: this.keyspace,
       slots: this.slots,
+      flushPoints: this.#flushPoints,
       lease: this.lease,
       time: this.time,
       loads: env.loads,
@@ -449,7 +453,10 @@ export class ClusterNode {
     this.#holds.endView();
     const over = this.engine.endView();
     const { lost } = this.slots.adopt(view);
-    for (const slot of lost) this.keyspace.clearSlot(slot, null);
+    for (const slot of lost) {
+      this.keyspace.clearSlot(slot, null);
+      this.#flushPoints.inherit(slot, null);
+    }
     this.#filled.clear();
     this.#learning.clear();
     this.#toLearn = 0;

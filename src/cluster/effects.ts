@@ -6,6 +6,7 @@
  * Besides the row changes of `storage/memory/effect.ts` there are kinds that only owners exchange.
  */
 import type { Effect } from '../storage/memory/effect.ts';
+import type { FlushPoint } from './flush-points.ts';
 import { FrameError, type FrameReader, FrameWriter } from './wire.ts';
 
 /** Append only: these numbers are on the wire. */
@@ -22,6 +23,8 @@ const WireKind = {
 } as const;
 
 const ALL_DATABASES = 255;
+/** Of no flush: views begin with epoch 1. */
+const NO_VERSION = { epoch: 0, seq: 0 };
 
 /** What a replica is told about a key. */
 export type OwnerEffect =
@@ -32,8 +35,8 @@ export type OwnerEffect =
   | { readonly kind: 'mark'; readonly slot: number; readonly db: number; readonly key: string }
   /** What the primary's memory has of a key. */
   | Fill
-  /** A learner's slot is going to be filled from the start. */
-  | { readonly kind: 'begin'; readonly slot: number }
+  /** A learner's slot is going to be filled from the start, with what the last flush there has left. */
+  | { readonly kind: 'begin'; readonly slot: number; readonly point: FlushPoint | null }
   /** Everything the primary has of slots `slot`..`to` has been sent; `complete`: and that is all there is. */
   | {
       readonly kind: 'filled';
@@ -41,12 +44,12 @@ export type OwnerEffect =
       readonly to: number;
       readonly complete: boolean;
     }
-  /** All keys of a database (null: of all databases) of slots `slot`..`to` are gone. */
+  /** All keys of slots `slot`..`to` up to that point are gone. */
   | {
       readonly kind: 'flush';
       readonly slot: number;
       readonly to: number;
-      readonly db: number | null;
+      readonly point: FlushPoint;
     };
 
 export interface Fill {
@@ -116,7 +119,8 @@ function encodeEffect(writer: FrameWriter, effect: OwnerEffect): void {
       writer.f64(effect.expiresAtMs);
       return writer.str(effect.value ?? '');
     case 'begin':
-      return header(writer, WireKind.Begin, { slot: effect.slot, db: 0, key: '' });
+      header(writer, WireKind.Begin, { slot: effect.slot, db: codeOf(effect.point), key: '' });
+      return version(writer, effect.point ?? NO_VERSION);
     case 'filled':
       header(writer, WireKind.Filled, { slot: effect.slot, db: effect.complete ? 1 : 0, key: '' });
       return writer.u16(effect.to);
@@ -125,11 +129,8 @@ function encodeEffect(writer: FrameWriter, effect: OwnerEffect): void {
     case 'mark':
       return header(writer, WireKind.Mark, effect);
     case 'flush':
-      header(writer, WireKind.Flush, {
-        slot: effect.slot,
-        db: effect.db ?? ALL_DATABASES,
-        key: '',
-      });
+      header(writer, WireKind.Flush, { slot: effect.slot, db: codeOf(effect.point), key: '' });
+      version(writer, effect.point);
       return writer.u16(effect.to);
   }
 }
@@ -148,6 +149,15 @@ function header(
 function version(writer: FrameWriter, of: { epoch: number; seq: number }): void {
   writer.u32(of.epoch);
   writer.u53(of.seq);
+}
+
+function codeOf(point: FlushPoint | null): number {
+  return point?.db ?? ALL_DATABASES;
+}
+
+function pointOf(frame: FrameReader, code: number): FlushPoint {
+  const epoch = frame.u32();
+  return { epoch, seq: frame.u53(), db: code === ALL_DATABASES ? null : code };
 }
 
 export function decodeEffects(frame: FrameReader): OwnerEffect[] {
@@ -199,16 +209,20 @@ function decodeEffect(frame: FrameReader): OwnerEffect {
       const marks = { persistent: (flags & 1) !== 0, dirty: (flags & 2) !== 0 };
       return { kind: 'fill', slot, db, key, epoch, seq, expiresAtMs, value, ...marks };
     }
-    case WireKind.Begin:
-      return { kind: 'begin', slot };
+    case WireKind.Begin: {
+      const point = pointOf(frame, db);
+      return { kind: 'begin', slot, point: point.epoch === 0 ? null : point };
+    }
     case WireKind.Filled:
       return { kind: 'filled', slot, to: frame.u16(), complete: db === 1 };
     case WireKind.Drop:
       return { kind: 'drop', slot, db, key };
     case WireKind.Mark:
       return { kind: 'mark', slot, db, key };
-    case WireKind.Flush:
-      return { kind: 'flush', slot, to: frame.u16(), db: db === ALL_DATABASES ? null : db };
+    case WireKind.Flush: {
+      const point = pointOf(frame, db);
+      return { kind: 'flush', slot, to: frame.u16(), point };
+    }
     default:
       throw new FrameError(`unknown effect kind ${kind}`);
   }

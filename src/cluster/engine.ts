@@ -26,15 +26,17 @@ import type { NodeRef } from '../storage/postgres/store.ts';
 import { ReplyError } from '../errors.ts';
 import { encodeError } from '../resp/reply.ts';
 import { MANY_SLOTS, type Prepared } from './execute.ts';
+import type { FlushPoints } from './flush-points.ts';
+import { Flushes } from './flushes.ts';
 import { Gates } from './gates.ts';
 import type { Lane } from './lane.ts';
 import type { Lease } from './lease.ts';
 import type { Loader } from './loader.ts';
-import { keyId, Op, type OpOutcome, VOID } from './op.ts';
+import { keyId, Op, type OpOutcome } from './op.ts';
 import { Operations } from './operations.ts';
 import { type KeyPlace, placesOf } from './places.ts';
 import type { Replica } from './replica.ts';
-import { SLOT_COUNT, slotOf } from './slot.ts';
+import { slotOf } from './slot.ts';
 import type { SlotTable } from './slots.ts';
 import type { Task } from './task.ts';
 import type { ClusterTime } from './time.ts';
@@ -52,6 +54,7 @@ export interface EngineEnv {
   readonly self: NodeRef;
   readonly keyspace: Keyspace;
   readonly slots: SlotTable;
+  readonly flushPoints: FlushPoints;
   readonly lease: Lease;
   readonly time: ClusterTime;
   readonly replica: Replica;
@@ -71,17 +74,6 @@ export interface OverView {
   readonly tasks: readonly Task[];
   readonly waiters: readonly (() => void)[];
   readonly unsettled: readonly Op[];
-}
-
-/** A flush of this node's slots, or of those among them that are wanted. */
-export interface FlushRequest {
-  /** Null: all databases. */
-  readonly db: number | null;
-  isWanted(slot: number): boolean;
-  /** Monotonic milliseconds after which the outcome is told as unknown. */
-  readonly deadlineMs: number;
-  /** Told once, with the slots that the flush is about. */
-  done(outcome: OpOutcome, slots: readonly number[]): void;
 }
 
 const SWEEP_MS = 50;
@@ -161,18 +153,13 @@ export class Engine {
   readonly #setEnv: WorkingSetEnv;
   readonly gates: Gates;
   readonly operations: Operations;
+  readonly flushes: Flushes;
   /** Set once by the assembly, which needs the engine to make them. */
   lane!: Lane;
   loader!: Loader;
   #parked: Task[] = [];
   /** Keys (ids) that commands wait to read again, and how many: see `#runAgain`. */
   readonly #rereads = new Map<string, number>();
-  /** A flush under way: everything else waits for it. */
-  #flushing: Op | null = null;
-  /** Flushes that wait for another one, or for holds to end. */
-  #flushes: FlushRequest[] = [];
-  /** Holds that wait until no flush is wanted any more. */
-  #afterFlush: (() => void)[] = [];
   /** No command begins here any more; those under way end. */
   #leaving = false;
   #stopped = false;
@@ -184,8 +171,14 @@ export class Engine {
     this.#setEnv = { keyspace: env.keyspace, slotOf, policyOf: (key) => env.policyOf(key) };
     this.gates = new Gates(
       (task) => this.submit(task),
-      () => this.#beginFlush(),
+      () => this.flushes.next(),
     );
+    this.flushes = new Flushes({
+      ...env,
+      operations: this.operations,
+      hasHolds: () => this.gates.held > 0,
+      retryParked: () => this.retryParked(),
+    });
     this.#sweeper = env.platform.timers.every(SWEEP_MS, () => this.#sweep());
   }
 
@@ -236,7 +229,7 @@ export class Engine {
 
   #mayRun(p: Prepared): boolean {
     const { slots, lease } = this.#env;
-    if (this.#flushing !== null) return false;
+    if (this.flushes.underWay) return false;
     if (!lease.valid && (p.writes || !this.#env.readsWithoutLease())) return false;
     if (p.slot !== MANY_SLOTS) return slots.isActivePrimary(p.slot);
     return p.keys.every((key) => slots.isActivePrimary(slotOf(key)));
@@ -425,83 +418,6 @@ export class Engine {
     }
   }
 
-  /**
-   * FLUSHALL / FLUSHDB of this node's slots. Everything else here waits until it is committed, so no read can
-   * see a slot half flushed or load a row that is going.
-   */
-  flush(request: FlushRequest): void {
-    this.#flushes.push(request);
-    this.#beginFlush();
-  }
-
-  /**
-   * Holds and flushes exclude each other: a key that was handed over must not be flushed under its
-   * transaction, nor a value be loaded and handed over whose row is going. New holds wait while a flush
-   * is wanted; the granted ones end by themselves, since the last participant of each waits for nobody.
-   */
-  whenNoFlush(then: () => void): void {
-    if (this.#flushing === null && this.#flushes.length === 0) then();
-    else this.#afterFlush.push(then);
-  }
-
-  /**
-   * Memory is empty and the table not yet: what is read from there now is no news, neither when it arrives before the
-   * flush is committed nor, since its slots count as changed once more then, after it.
-   */
-  get flushing(): boolean {
-    return this.#flushing !== null;
-  }
-
-  #beginFlush(): void {
-    if (this.#flushing !== null || this.gates.held > 0) return;
-    const next = this.#flushes.shift();
-    if (next === undefined) this.#admitHolds();
-    else this.#flush(next);
-  }
-
-  #admitHolds(): void {
-    const waiting = this.#afterFlush;
-    this.#afterFlush = [];
-    for (const then of waiting) then();
-  }
-
-  #flush(request: FlushRequest): void {
-    const { db, deadlineMs } = request;
-    const { slots, keyspace } = this.#env;
-    const mine: number[] = [];
-    for (let slot = 0; slot < SLOT_COUNT; slot++)
-      if (slots.isActivePrimary(slot) && request.isWanted(slot)) mine.push(slot);
-    const floor = { slots: mine, db, ...this.operations.nextVersion() };
-    for (const slot of mine) {
-      keyspace.clearSlot(slot, db);
-      slots.changes[slot]!++;
-      slots.writes[slot]!++;
-    }
-    const op = this.operations.begin({
-      effects: [],
-      floors: mine.length > 0 ? [floor] : [],
-      slots: mine,
-      touched: [],
-      deadlineMs,
-      settle: (outcome) => request.done(outcome, mine),
-      onOverdue: () => request.done({ kind: 'unknown' }, mine),
-    });
-    if (op.finished) return this.#beginFlush();
-    this.#flushing = op;
-    op.watch(({ kind }) => {
-      for (const slot of mine) slots.changes[slot]!++;
-      if (kind !== 'done') for (const slot of mine) slots.setComplete(slot, false);
-      // Learned in a later view, it says nothing of what this node's memory holds now.
-      else if (db === null && op.epoch === this.#env.epoch()) this.operations.declareEmptied(mine);
-      if (this.#flushing !== op) return;
-      this.#flushing = null;
-      // Before the next flush: else flushes without pause would keep holds waiting for ever.
-      this.#admitHolds();
-      this.#beginFlush();
-      this.retryParked();
-    });
-  }
-
   // ---------------------------------------------------------------- views
 
   /**
@@ -509,9 +425,7 @@ export class Engine {
    * Returns what has to be tried again in the new view.
    */
   endView(): OverView {
-    this.#flushing = null;
-    for (const request of this.#flushes) request.done(VOID, []);
-    this.#flushes = [];
+    this.flushes.endView();
     const unsettled = this.operations.endView();
     const waiters = this.loader.adopt().map((waiter) => () => waiter(null));
     const tasks = this.gates.clear().concat(this.#parked);
@@ -521,10 +435,11 @@ export class Engine {
 
   /** The second half, after the slot table has changed. */
   beginView({ tasks, waiters, unsettled }: OverView): void {
+    this.flushes.beginView();
     this.operations.beginView(unsettled);
     for (const waiter of waiters) waiter();
     for (const task of tasks) this.submit(task);
-    this.#beginFlush();
+    this.flushes.next();
   }
 
   /** Sends commands away that have not begun: their coordinators ask the next primary. */
@@ -552,9 +467,7 @@ export class Engine {
     const now = this.#env.platform.clock.monotonicMs();
     this.operations.sweep(now);
     for (const task of this.gates.takeTasks(now)) task.onReply(NOT_DONE_IN_TIME, '');
-    const lateFlushes = this.#flushes.filter(({ deadlineMs }) => deadlineMs <= now);
-    this.#flushes = this.#flushes.filter(({ deadlineMs }) => deadlineMs > now);
-    for (const request of lateFlushes) request.done(VOID, []);
+    this.flushes.sweep(now);
     if (this.#parked.length === 0) return;
     const late = this.#parked.filter((task) => task.deadlineMs <= now);
     if (late.length === 0) return;

@@ -27,6 +27,7 @@ import type { Keyspace } from '../storage/memory/keyspace.ts';
 import type { Member, NodeRef } from '../storage/postgres/store.ts';
 import { encodeEffects, type OwnerEffect } from './effects.ts';
 import type { Engine } from './engine.ts';
+import type { FlushPoints } from './flush-points.ts';
 import type { OutStream } from './out-stream.ts';
 import type { Cause } from './pressure.ts';
 import type { Holds } from './holds.ts';
@@ -40,6 +41,7 @@ export interface FillEnv {
   readonly log: Logger;
   readonly keyspace: Keyspace;
   readonly slots: SlotTable;
+  readonly flushPoints: FlushPoints;
   readonly engine: Engine;
   /** Why to go slowly at the moment, or null. */
   pressure(): Cause | null;
@@ -318,7 +320,7 @@ export class Fill {
     const { keyspace, slots } = this.#env;
     const wasComplete = slots.isComplete(slot);
     const losses = slots.losses[slot];
-    yield { kind: 'begin', slot };
+    yield { kind: 'begin', slot, point: this.#env.flushPoints.of(slot) };
     // The beginning forgets marks that came before it, and what follows would be taken for settled.
     for (const { db, key } of this.#env.holds.markedIn(slot)) yield { kind: 'mark', slot, db, key };
     for (const db of keyspace.databases(slot)) {

@@ -24,6 +24,7 @@ import {
 } from '../storage/postgres/store.ts';
 import { ReplyError } from '../errors.ts';
 import { type SlotRun, slotRuns } from './effects.ts';
+import { type FlushPoint, type FlushRun, isBehind } from './flush-points.ts';
 import type { Engine } from './engine.ts';
 import type { Lease } from './lease.ts';
 import type { Peers } from './peers.ts';
@@ -86,7 +87,13 @@ interface FlushCall {
   readonly db: number | null;
   readonly epoch: number;
   /** The slots that are still to be flushed. */
-  readonly left: readonly SlotRun[];
+  readonly left: readonly (SlotRun & { readonly tried: FlushPoint | null })[];
+}
+
+interface FlushAnswer {
+  /** False: a new view has ended it when memory was emptied and the table was not. */
+  readonly finished: boolean;
+  readonly emptied: readonly FlushRun[];
 }
 
 interface Page {
@@ -204,16 +211,19 @@ export class Gather {
 
   /**
    * Deletes everything, primary by primary; tried again over a change of view until its time is up. What was
-   * written to a slot after its flush must stay, so each slot is flushed once: later rounds ask for the rest, and
-   * when it is not known whether a primary has flushed, the outcome is unknown, and nobody is asked again.
+   * written to a slot after its flush must stay, so each slot is flushed once: later rounds ask for the rest, those
+   * that a change of view has met half done with the point that they came to (`flush-points.ts`; a second point, and
+   * nobody could tell what either has left). When it is not known whether a primary has flushed, the outcome is
+   * unknown, and nobody is asked again.
    */
   async flush(db: number | null): Promise<void> {
     const { platform } = this.#env;
     const deadlineMs = platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
-    const left = new Set(Array.from({ length: SLOT_COUNT }, (_, slot) => slot));
+    const left = new Map<number, FlushPoint | null>();
+    for (let slot = 0; slot < SLOT_COUNT; slot++) left.set(slot, null);
     let begun = false;
     for (;;) {
-      const body = { db, epoch: this.#env.epoch(), left: slotRuns([...left], always) };
+      const body = { db, epoch: this.#env.epoch(), left: runsOf(left) };
       const asked = this.#env
         .primaries()
         .map((owner) =>
@@ -222,8 +232,11 @@ export class Gather {
       const failures: unknown[] = [];
       for (const answer of await Promise.allSettled(asked)) {
         if (answer.status === 'rejected') failures.push(answer.reason);
-        else for (const slot of slotsIn(answer.value)) left.delete(slot);
-        begun ||= answer.status === 'fulfilled' || mayHaveFlushed(answer.reason);
+        else if (!takeOff(left, answer.value)) throw flushOverdue(true);
+        begun ||=
+          answer.status === 'fulfilled'
+            ? answer.value.emptied.length > 0
+            : mayHaveFlushed(answer.reason);
       }
       if (left.size === 0) return;
       const final = failures.find((failure) => !(failure instanceof CallFailed));
@@ -482,8 +495,8 @@ export class Gather {
     return null;
   }
 
-  /** Returns the slots that were flushed: those of this node among the ones that are left. */
-  #flushHere({ db, epoch, left }: FlushCall): Promise<SlotRun[]> {
+  /** Flushes those slots of this node that are among the ones that are left. */
+  #flushHere({ db, epoch, left }: FlushCall): Promise<FlushAnswer> {
     if (epoch !== this.#env.epoch()) throw new CallFailed('another view', false);
     this.#requireActive();
     const deadlineMs = this.#env.platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
@@ -494,16 +507,19 @@ export class Gather {
       const timer = this.#env.platform.timers.after(this.#env.requestTimeoutMs, () => {
         reject(new CallFailed('the flush was not confirmed', true));
       });
-      const wanted = new Set(slotsIn(left));
-      this.#env.engine.flush({
+      const wanted = new Map<number, FlushPoint | null>();
+      for (const run of left) for (const slot of slotsIn(run)) wanted.set(slot, run.tried);
+      this.#env.engine.flushes.add({
         db,
         deadlineMs,
-        isWanted: (slot) => wanted.has(slot),
-        done: (outcome, slots) => {
+        wanted,
+        done: (outcome, emptied) => {
           timer.cancel();
-          if (outcome.kind === 'done') resolve(slotRuns(slots, always));
-          else if (outcome.kind === 'failed') reject(new ReplyError('STOREFAIL', outcome.reason));
-          else reject(new CallFailed('the flush was not confirmed', outcome.kind === 'unknown'));
+          const { kind } = outcome;
+          if (kind === 'done') resolve({ finished: true, emptied });
+          else if (kind === 'failed') reject(new ReplyError('STOREFAIL', outcome.reason));
+          else if (kind === 'void' && emptied.length > 0) resolve({ finished: false, emptied });
+          else reject(new CallFailed('the flush was not confirmed', kind === 'unknown'));
         },
       });
     });
@@ -521,12 +537,29 @@ async function clear<T>(work: () => Promise<T> | T): Promise<T> {
   }
 }
 
-function always(): boolean {
-  return true;
+function* slotsIn({ slot, to }: SlotRun): Generator<number> {
+  for (let at = slot; at <= to; at++) yield at;
 }
 
-function* slotsIn(runs: readonly SlotRun[]): Generator<number> {
-  for (const { slot, to } of runs) for (let at = slot; at <= to; at++) yield at;
+function runsOf(left: ReadonlyMap<number, FlushPoint | null>): FlushCall['left'] {
+  const runs = slotRuns([...left.keys()], (a, b) => left.get(a) === left.get(b));
+  return runs.map((run) => ({ ...run, tried: left.get(run.slot)! }));
+}
+
+/** Notes what a primary has done; false when a slot was met half done at two points. */
+function takeOff(
+  left: Map<number, FlushPoint | null>,
+  { finished, emptied }: FlushAnswer,
+): boolean {
+  for (const run of emptied) {
+    for (const slot of slotsIn(run)) {
+      const tried = left.get(slot) ?? null;
+      if (finished) left.delete(slot);
+      else if (tried !== null && isBehind(tried, run.point)) return false;
+      else left.set(slot, run.point);
+    }
+  }
+  return true;
 }
 
 /** After this failure some keys of that primary may be gone. */

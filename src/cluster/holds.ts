@@ -130,7 +130,7 @@ export class Holds {
       };
       granted.hold.onDropped = () => reject(new CallFailed('a new view came', false));
       this.#holds.set(request.id, granted);
-      engine.whenNoFlush(() => {
+      engine.flushes.whenNone(() => {
         // The leader has given up, or a new view has come, while a flush went on.
         if (this.#holds.get(request.id) !== granted) {
           return reject(new CallFailed('the hold is not wanted any more', false));

@@ -10,11 +10,12 @@ import type { Logger } from '../platform/logger.ts';
 import type { Effect } from '../storage/memory/effect.ts';
 import type { DirtyMark } from '../storage/memory/entry.ts';
 import type { Keyspace } from '../storage/memory/keyspace.ts';
-import type { Member, NodeRef, FloorChange, Row } from '../storage/postgres/store.ts';
+import type { Member, NodeRef, Row } from '../storage/postgres/store.ts';
 import { assert } from './assert.ts';
 import { encodeEffects, type Fill, type OwnerEffect, slotRuns } from './effects.ts';
 import { type KeyPlace, placesOf } from './places.ts';
 import type { Prepared } from './execute.ts';
+import type { FlushPoints } from './flush-points.ts';
 import type { Lane } from './lane.ts';
 import type { Loader } from './loader.ts';
 import { ChangeOp, type ChangeRequest, DONE, type Op, type OpOutcome, VOID } from './op.ts';
@@ -33,6 +34,7 @@ export interface OperationsEnv {
   readonly self: NodeRef;
   readonly keyspace: Keyspace;
   readonly slots: SlotTable;
+  readonly flushPoints: FlushPoints;
   readonly replica: Replica;
   epoch(): number;
 }
@@ -167,9 +169,7 @@ export class Operations {
 
   #replicate(op: Op, notices: readonly OwnerEffect[]): void {
     const all: readonly OwnerEffect[] =
-      op.floors.length + notices.length === 0
-        ? op.effects
-        : [...op.effects, ...op.floors.flatMap((floor) => this.#flushEffects(floor)), ...notices];
+      notices.length === 0 ? op.effects : [...op.effects, ...notices];
     if (all.length === 0) return;
     const first = this.#targetsOf(all[0]!.slot);
     if (all.length === 1 || all.every(({ slot }) => this.#targetsOf(slot) === first)) {
@@ -187,13 +187,21 @@ export class Operations {
     for (const [stream, part] of parts) this.#sendTo([stream], op, part);
   }
 
-  #flushEffects({ slots, db }: FloorChange): OwnerEffect[] {
-    return this.#runs(slots).map(({ slot, to }) => ({ kind: 'flush', slot, to, db }));
+  /** What the other owners are told of the last flushes of these slots, which ascend. */
+  flushNotices(slots: readonly number[]): OwnerEffect[] {
+    const { flushPoints } = this.#env;
+    const runs = slotRuns(
+      slots,
+      (a, b) => this.#goAlike(a, b) && flushPoints.of(a) === flushPoints.of(b),
+    );
+    return runs.map(({ slot, to }) => {
+      return { kind: 'flush', slot, to, point: flushPoints.of(slot)! };
+    });
   }
 
-  /** Neighbouring slots that go to the same nodes. */
-  #runs(slots: readonly number[]): { slot: number; to: number }[] {
-    return slotRuns(slots, (a, b) => this.#targetsOf(a) === this.#targetsOf(b));
+  /** Both slots' effects go to the same nodes. */
+  #goAlike(a: number, b: number): boolean {
+    return this.#targetsOf(a) === this.#targetsOf(b);
   }
 
   #sendTo(streams: readonly OutStream[], op: Op, effects: readonly OwnerEffect[]): void {
@@ -333,7 +341,8 @@ export class Operations {
   /** After a flush of all databases: whatever these slots have, memory has; here and on the other owners. */
   declareEmptied(mine: readonly number[]): void {
     for (const slot of mine) this.#env.slots.setComplete(slot, true);
-    const notices = this.#runs(mine).map(({ slot, to }) => {
+    const alike = (a: number, b: number): boolean => this.#goAlike(a, b);
+    const notices = slotRuns(mine, alike).map(({ slot, to }) => {
       return { kind: 'filled' as const, slot, to, complete: true };
     });
     this.begin({

@@ -12,6 +12,7 @@ import type { NodeRef } from '../storage/postgres/store.ts';
 import { assert } from './assert.ts';
 import { Fifo } from './fifo.ts';
 import { decodeEffects, type OwnerEffect } from './effects.ts';
+import { type FlushPoint, type FlushPoints, type FlushRun, isBehind } from './flush-points.ts';
 import type { FrameStream } from './link.ts';
 import type { SlotTable } from './slots.ts';
 import { refKey, sameRef } from './view.ts';
@@ -38,6 +39,7 @@ interface Marked extends Place {
 class InStream {
   lastSeq = 0;
   readonly marks = new Fifo<Marked>();
+  readonly flushes = new Fifo<FlushRun & { readonly seq: number }>();
   ackScheduled = false;
 }
 
@@ -45,6 +47,8 @@ export interface ReplicaEnv {
   readonly timers: Timers;
   readonly keyspace: Keyspace;
   readonly slots: SlotTable;
+  readonly flushPoints: FlushPoints;
+  epoch(): number;
   /** A slot that this node learns has been sent to its end. */
   onFilled(slot: number): void;
   /** Memory has grown: evict if need be. */
@@ -91,7 +95,12 @@ export class Replica {
   onWatermark(from: NodeRef, frame: FrameReader): void {
     const state = this.#stream(from);
     const watermark = frame.u53();
-    const { keyspace } = this.#env;
+    const { keyspace, flushPoints } = this.#env;
+    for (let flush = state.flushes.peek(); flush !== null && flush.seq <= watermark; ) {
+      state.flushes.shift();
+      for (let { slot } = flush; slot <= flush.to; slot++) flushPoints.settle(slot, flush.point);
+      flush = state.flushes.peek();
+    }
     for (let marked = state.marks.peek(); marked !== null && marked.seq <= watermark; ) {
       state.marks.shift();
       if (marked.held) this.#heldKeys--;
@@ -166,9 +175,10 @@ export class Replica {
 
   #apply(state: InStream, seq: number, effect: OwnerEffect): void {
     const { keyspace, slots } = this.#env;
-    if (effect.kind === 'begin') return this.#empty(effect.slot, null);
+    if (effect.kind === 'begin') return this.#begin(effect.slot, effect.point);
     if (effect.kind === 'flush') {
-      for (let slot = effect.slot; slot <= effect.to; slot++) this.#empty(slot, effect.db);
+      for (let slot = effect.slot; slot <= effect.to; slot++) this.#flush(slot, effect.point);
+      state.flushes.push({ ...effect, seq });
       return;
     }
     if (effect.kind === 'filled') {
@@ -208,10 +218,25 @@ export class Replica {
     }
   }
 
+  #begin(slot: number, point: FlushPoint | null): void {
+    this.#env.keyspace.clearSlot(slot, null);
+    this.#env.flushPoints.inherit(slot, point);
+    this.#emptied(slot, null);
+  }
+
+  #flush(slot: number, point: FlushPoint): void {
+    const { keyspace, flushPoints } = this.#env;
+    const isNews = isBehind(flushPoints.of(slot), point);
+    // Nothing here is younger than what its primary does now, and the quick way is for large flushes.
+    if (isNews && point.epoch === this.#env.epoch()) keyspace.clearSlot(slot, point.db);
+    else keyspace.clearSlotUpTo(slot, point.db, point);
+    if (isNews) flushPoints.reach(slot, point);
+    this.#emptied(slot, point.db);
+  }
+
   /** From here on the slot holds what the primary sends. A flush may fail yet: it is complete only after `filled`. */
-  #empty(slot: number, db: number | null): void {
-    const { keyspace, slots } = this.#env;
-    keyspace.clearSlot(slot, db);
+  #emptied(slot: number, db: number | null): void {
+    const { slots } = this.#env;
     slots.changes[slot]!++;
     slots.setComplete(slot, false);
     if (db === null) this.#begun.set(slot, slots.losses[slot]!);

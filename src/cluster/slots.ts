@@ -76,6 +76,8 @@ export class SlotTable {
   readonly losses = new Float64Array(SLOT_COUNT);
   /** Counts writes this node ran as primary: the version of what is absent, and of scans. */
   readonly writes = new Float64Array(SLOT_COUNT);
+  /** Epoch of the first view, of those without a gap up to the present one, with this node as the slot's primary. */
+  readonly primarySince = new Float64Array(SLOT_COUNT);
 
   constructor(self: NodeRef) {
     this.#self = self;
@@ -189,7 +191,10 @@ export class SlotTable {
       const still = this.#holders[slot]!;
       const waits = still !== null && still.size > 0;
       this.#roles[slot] = waits ? role : role | Role.Active;
-      if ((role & Role.Primary) !== 0 && !wasPrimary) gained.push(slot);
+      if ((role & Role.Primary) !== 0 && !wasPrimary) {
+        gained.push(slot);
+        this.primarySince[slot] = view.epoch;
+      }
       if (isOrphan) {
         this.setComplete(slot, false);
         this.#held[slot] = 0;

@@ -122,7 +122,7 @@ export class WarmUp {
     const losses = slots.losses.slice(from, to + 1);
     const intact: Intact = (slot) =>
       this.#env.epoch() === epoch &&
-      !this.#env.engine.flushing &&
+      !this.#env.engine.flushes.underWay &&
       slots.isActivePrimary(slot) &&
       slots.changes[slot] === changes[slot - from] &&
       slots.losses[slot] === losses[slot - from];

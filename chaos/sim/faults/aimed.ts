@@ -73,7 +73,7 @@ const scannedFlush: SimFault = {
     for (const node of nodes) database.holdCommits(node);
     const flushed = flush.inject(ground, random);
     const isFlushing = (node: string): boolean =>
-      sim.node(node).cluster.life?.engine.flushing === true;
+      sim.node(node).cluster.life?.engine.flushes.underWay === true;
     await ground.until(() => nodes.some(isFlushing));
     for (const node of nodes) database.holdReads(node, 'scan');
     await ground.until(() => nodes.some((node) => database.isHeld(`scan ${node}`)));

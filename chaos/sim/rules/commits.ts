@@ -3,6 +3,7 @@ import type { Rule } from './rule.ts';
 
 const OPERATIONS = 'src/cluster/operations.ts';
 const ENGINE = 'src/cluster/engine.ts';
+const FLUSHES = 'src/cluster/flushes.ts';
 const LANE = 'src/cluster/lane.ts';
 const ROUTER = 'src/cluster/router.ts';
 const LOCAL_READS = 'src/cluster/local-reads.ts';
@@ -290,11 +291,11 @@ export const COMMIT_RULES: readonly Rule[] = [
     edits: [
       {
         file: 'src/cluster/warm-up.ts',
-        from: '      !this.#env.engine.flushing &&\n',
+        from: '      !this.#env.engine.flushes.underWay &&\n',
         to: '',
       },
       {
-        file: ENGINE,
+        file: FLUSHES,
         from: "      for (const slot of mine) slots.changes[slot]!++;\n      if (kind !== 'done')",
         to: "      if (kind !== 'done')",
       },
@@ -386,12 +387,13 @@ export const COMMIT_RULES: readonly Rule[] = [
     focus: { faults: ['flush'], workloads: ['unique-values'] },
     edits: [
       {
-        file: ENGINE,
-        from: '    const floor = { slots: mine, db, ...this.operations.nextVersion() };\n',
-        to: `    const doomed: Effect[] = [];
+        file: FLUSHES,
+        from: '    const version = operations.nextVersion();\n',
+        to: `    const version = operations.nextVersion();
+    const doomed: Effect[] = [];
     for (const slot of mine)
-      for (const at of keyspace.databases(slot))
-        for (const { key } of keyspace.entries(slot, at))
+      for (const at of this.#env.keyspace.databases(slot))
+        for (const { key } of this.#env.keyspace.entries(slot, at))
           doomed.push({
             kind: 'delete', slot, db: at, key, value: null, expiresAtMs: 0,
             persistent: true, epoch: 0, seq: 0,
@@ -399,8 +401,8 @@ export const COMMIT_RULES: readonly Rule[] = [
 `,
       },
       {
-        file: ENGINE,
-        from: '      effects: [],\n      floors: mine.length > 0 ? [floor] : [],',
+        file: FLUSHES,
+        from: '      effects: [],\n      floors: mine.length > 0 ? [{ slots: mine, db, ...version }] : [],',
         to: '      effects: doomed,\n      floors: [],',
       },
     ],

@@ -262,6 +262,20 @@ export class Keyspace {
     return dropped;
   }
 
+  /** The same, except for keys that no database has (`none`) and that are younger than the version. */
+  clearSlotUpTo(
+    slot: number,
+    db: number | null,
+    { epoch, seq }: Pick<Entry, 'epoch' | 'seq'>,
+  ): void {
+    for (const at of db === null ? this.databases(slot) : [db]) {
+      for (const entry of this.entries(slot, at)) {
+        const isYounger = entry.epoch > epoch || (entry.epoch === epoch && entry.seq > seq);
+        if (entry.persistent || !isYounger) this.remove(slot, at, entry.key);
+      }
+    }
+  }
+
   /** Number of live keys of a slot. */
   slotKeyCount(slot: number, db: number): number {
     return this.#databases[db]?.live[slot] ?? 0;

@@ -4,6 +4,7 @@ import { SeededRandom } from '../../../chaos/sim/random.ts';
 import { VirtualTime } from '../../../chaos/sim/time.ts';
 import { decodeEffects, type OwnerEffect } from '../../../src/cluster/effects.ts';
 import type { Engine } from '../../../src/cluster/engine.ts';
+import { FlushPoints } from '../../../src/cluster/flush-points.ts';
 import { Fill } from '../../../src/cluster/fill.ts';
 import type { Holds } from '../../../src/cluster/holds.ts';
 import type { Cause } from '../../../src/cluster/pressure.ts';
@@ -45,7 +46,9 @@ function setUp() {
   const pressure = (): Cause | null => state.cause;
   const log = new QuietLog();
   const holds = { markedIn: () => [] } as unknown as Holds;
-  const env = { clock: time, timers: time, log, keyspace, slots, engine, holds, pressure };
+  const flushPoints = new FlushPoints();
+  const shared = { clock: time, timers: time, log, keyspace, slots, flushPoints };
+  const env = { ...shared, engine, holds, pressure };
   const fill = new Fill(env);
   fill.restart();
   const all = (): OwnerEffect[] => sent.flatMap(({ effects }) => effects);
@@ -56,7 +59,7 @@ function setUp() {
       if (confirms) stream.confirmedSeq = sent.length;
     }
   };
-  return { time, keyspace, slots, fill, stream, state, sent, all, pass, log };
+  return { time, keyspace, slots, flushPoints, fill, stream, state, sent, all, pass, log };
 }
 
 const none = (): boolean => false;
@@ -90,6 +93,20 @@ describe('a hand-over', () => {
     ]);
     expect(all().filter(({ kind }) => kind === 'filled')).toHaveLength(SLOT_COUNT);
     expect([fill.left, fill.progress(), fill.filledSlots]).toEqual([0, [], SLOT_COUNT]);
+  });
+
+  test('says what flush the slot has seen last', () => {
+    const { fill, flushPoints, all, pass } = setUp();
+    const point = { epoch: 1, seq: 8, db: 3 };
+    flushPoints.reach(5, point);
+    fill.begin(b, none);
+    pass(1000);
+    const begins = all().filter(({ kind }) => kind === 'begin');
+    expect(begins.slice(4, 7)).toMatchObject([
+      { point: null },
+      { slot: 5, point },
+      { point: null },
+    ]);
   });
 
   test('brings a delete that is not committed, as the beginning made the learner forget it', () => {

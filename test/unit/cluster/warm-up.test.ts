@@ -48,7 +48,7 @@ function setUp() {
     log: new QuietLog(),
     keyspace,
     slots,
-    engine: { operations, flushing: false } as unknown as Engine,
+    engine: { operations, flushes: { underWay: false } } as unknown as Engine,
     loads: {
       scan: (range: Range) =>
         new Promise<Row[]>((resolve) => asked.push({ range, answer: resolve })),

@@ -17,6 +17,11 @@ const db = fc.integer({ min: 0, max: 15 });
 const version = { epoch: fc.integer({ min: 0, max: 2 ** 32 - 1 }), seq: u53 };
 const at = { slot, db, key: bytes };
 const expiresAtMs = u53;
+const point = fc.record({
+  ...version,
+  epoch: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
+  db: fc.option(db),
+});
 
 const effect: fc.Arbitrary<OwnerEffect> = fc.oneof(
   fc.record({
@@ -45,9 +50,9 @@ const effect: fc.Arbitrary<OwnerEffect> = fc.oneof(
     value: fc.option(bytes),
   }),
   fc.record({ kind: fc.constantFrom('drop' as const, 'mark' as const), ...at }),
-  fc.record({ kind: fc.constant('begin' as const), slot }),
+  fc.record({ kind: fc.constant('begin' as const), slot, point: fc.option(point) }),
   fc.record({ kind: fc.constant('filled' as const), slot, to: slot, complete: fc.boolean() }),
-  fc.record({ kind: fc.constant('flush' as const), slot, to: slot, db: fc.option(db) }),
+  fc.record({ kind: fc.constant('flush' as const), slot, to: slot, point }),
 );
 
 interface Fields {

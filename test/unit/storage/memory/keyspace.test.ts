@@ -222,6 +222,36 @@ describe('dropping', () => {
     expect(keyspace.databases(2)).toEqual([0, 4]);
     expect([keyspace.keyCount, keyspace.volatileCount]).toEqual([2, 2]);
   });
+
+  it('clearSlotUpTo leaves only what no database has and is younger', () => {
+    const { keyspace } = makeKeyspace();
+    const load = (key: string, db: number, [epoch, seq]: number[], persistent: boolean): void =>
+      keyspace.load({
+        slot: 1,
+        db,
+        key,
+        value: 'v',
+        expiresAtMs: 0,
+        epoch: epoch!,
+        seq: seq!,
+        persistent,
+      });
+    load('row', 0, [3, 9], true);
+    load('older', 0, [2, 9], false);
+    load('same', 0, [3, 5], false);
+    load('younger', 0, [3, 6], false);
+    load('later', 0, [4, 1], false);
+    load('other', 4, [2, 1], false);
+    const left = (): string[] =>
+      keyspace
+        .databases(1)
+        .flatMap((db) => [...keyspace.entries(1, db)].map(({ key }) => key))
+        .sort();
+    keyspace.clearSlotUpTo(1, 0, { epoch: 3, seq: 5 });
+    expect(left()).toEqual(['later', 'other', 'younger']);
+    keyspace.clearSlotUpTo(1, null, { epoch: 3, seq: 6 });
+    expect(left()).toEqual(['later']);
+  });
 });
 
 describe('entries', () => {
