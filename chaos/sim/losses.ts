@@ -6,11 +6,7 @@ import { slotOf } from '../../src/cluster/slot.ts';
 import { hasRef, place, refKey } from '../../src/cluster/view.ts';
 import type { View } from '../../src/storage/postgres/store.ts';
 import type { KeyEvent } from '../history.ts';
-
-interface CommittedView {
-  readonly view: View;
-  readonly atMs: number;
-}
+import type { CommittedView } from './database/database.ts';
 
 /** `views`: in the order in which they were committed. */
 export function lossesOf(views: readonly CommittedView[], keys: readonly string[]): KeyEvent[] {
@@ -21,9 +17,9 @@ export function lossesOf(views: readonly CommittedView[], keys: readonly string[
   /** By slot: the lives that have all of it. */
   const holders = new Map<number, Set<string>>();
   let last: { view: View; placement: ReturnType<typeof place> } | null = null;
-  for (const { view, atMs } of views) {
+  for (const { view, atMs, removed } of views) {
     const placement = place(view);
-    const filled = last !== null && isSettledBy(last.view, view);
+    const filled = last !== null && removed.length === 0 && isSettledBy(last.view, view);
     const lost: string[] = [];
     for (const [slot, slotKeys] of bySlot) {
       const before = holders.get(slot) ?? new Set();
@@ -40,7 +36,10 @@ export function lossesOf(views: readonly CommittedView[], keys: readonly string[
   return losses;
 }
 
-/** The learners of `before` were filled: their list is the settled one now. (Another view may come first, a join, say.) */
+/**
+ * The learners of `before` were filled: their list is the settled one now. (Another view may come first, a join, say;
+ * and with the removal of whoever was to leave, the list is the settled one as well, but nobody was filled.)
+ */
 function isSettledBy({ coming, comingReplicas }: View, next: View): boolean {
   const isSame =
     next.settled.length === coming.length && coming.every((member) => hasRef(next.settled, member));

@@ -46,6 +46,13 @@ interface Received {
 /** The server's keepalive finds out about a dead client after this, milliseconds. */
 const KEEPALIVE_MS = 20_000;
 
+export interface CommittedView {
+  readonly view: View;
+  readonly atMs: number;
+  /** The lives whose removal came with it. */
+  readonly removed: readonly NodeRef[];
+}
+
 export class SimDatabase {
   readonly #network: SimNetwork;
   readonly #tables = new Tables();
@@ -71,7 +78,7 @@ export class SimDatabase {
   /** Complaints that were settled, oldest first. */
   readonly settlements: Settlement[] = [];
   /** Views with the moments of their commits, oldest first; also those that a failover has lost. */
-  readonly committedViews: { readonly view: View; readonly atMs: number }[] = [];
+  readonly committedViews: CommittedView[] = [];
   /** Batches committed, oldest first. */
   readonly committed: { self: NodeRef; batch: Batch }[] = [];
   readonly #commitWaiters = new Map<string, (() => void)[]>();
@@ -324,7 +331,7 @@ export class SimDatabase {
       },
       onSettled: (settlement) => this.settlements.push(settlement),
       onView: (view, removed) => {
-        this.committedViews.push({ view, atMs: this.#network.time.monotonicMs() });
+        this.committedViews.push({ view, atMs: this.#network.time.monotonicMs(), removed });
         this.onView(view, removed);
       },
     };

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { CommittedView } from '../../../../chaos/sim/database/database.ts';
 import { lossesOf } from '../../../../chaos/sim/losses.ts';
 import { type Change, nextView } from '../../../../src/cluster/view.ts';
 import type { Member, View } from '../../../../src/storage/postgres/store.ts';
@@ -12,13 +13,14 @@ function member(node: string, life = 'first'): Member {
 }
 
 /** The views that these changes make, one after the other, a second apart; the founder is `a`. */
-function viewsOf(...changes: Partial<Change>[]): { view: View; atMs: number }[] {
-  const views: { view: View; atMs: number }[] = [];
+function viewsOf(...changes: Partial<Change>[]): CommittedView[] {
+  const views: CommittedView[] = [];
   let last: View | null = null;
   for (const change of [{ add: member('a') }, ...changes]) {
     const fresh = { id: String(views.length), replicas: 2 };
     last = nextView(last, { ...NOTHING, ...change }, fresh);
-    views.push({ view: last!, atMs: 1000 * (views.length + 1) });
+    const removed = change.remove ?? [];
+    views.push({ view: last!, atMs: 1000 * (views.length + 1), removed });
   }
   return views;
 }
@@ -37,6 +39,20 @@ test('all may be lost when the only owner is removed before the next one was fil
   expect(more).toEqual([]);
   expect(loss!.startedAtMs).toBe(3000);
   expect([...loss!.values.keys()].sort()).toEqual([...KEYS].sort());
+});
+
+test('all may be lost when the only owner is removed while it leaves', () => {
+  const leave = { wish: { kind: 'leave', node: 'a' } } as const;
+  const views = viewsOf({ add: member('b') }, { settle: true }, leave, { remove: [member('a')] });
+  // With two copies b has all of it already; with one it was being filled.
+  expect(lossesOf(views, KEYS)).toEqual([]);
+  const one = { wish: { kind: 'replicas', replicas: 1 } } as const;
+  const single = viewsOf(one, { add: member('b') }, { settle: true }, leave, {
+    remove: [member('a')],
+  });
+  const [loss, ...more] = lossesOf(single, KEYS);
+  expect(more).toEqual([]);
+  expect(loss!.startedAtMs).toBe(6000);
 });
 
 test('a view that comes before the learners are filled fills nobody', () => {
