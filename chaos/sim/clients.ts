@@ -27,6 +27,7 @@ export interface ClientsOptions {
   /** Longest time between two commands that leave on one connection, milliseconds. */
   readonly gapMsMax: number;
   readonly answerTimeoutMs: number;
+  readonly onSend: (command: readonly string[]) => void;
   readonly onAnswer: (answered: Answered) => void;
 }
 
@@ -96,7 +97,7 @@ class Line {
   }
 
   readonly send: Send = async (command) => {
-    const { sim, gapMsMax, onAnswer } = this.#options;
+    const { sim, gapMsMax, onSend, onAnswer } = this.#options;
     const connecting = (this.#connection ??= this.#connect());
     let connection: RespClient;
     try {
@@ -108,6 +109,7 @@ class Line {
     if (gapMsMax > 0) await this.#gap();
     const sentMs = sim.time.monotonicMs();
     this.#clients.underWay++;
+    onSend(command);
     const answer = await connection.send(command);
     this.#clients.underWay--;
     const tookMs = sim.time.monotonicMs() - sentMs;

@@ -46,10 +46,12 @@ export class PaceWatch {
     this.#alone = pace.depth === 1;
   }
 
+  /** A command over several owners holds up what else its keys are needed for, as long as it is under way. */
+  onSend(command: readonly string[]): void {
+    if (keysOf(command).length > 1) this.#alone = false;
+  }
+
   onAnswer({ node, command, tookMs, reply }: Answered): void {
-    const keys = keysOf(command);
-    // A command over several owners holds up what else its keys are needed for.
-    if (keys.length > 1) this.#alone = false;
     const nowMs = this.#sim.time.monotonicMs();
     if (!this.#ground.isCalmSince(node, nowMs - tookMs)) return;
     const say = (why: string): void => {
@@ -58,7 +60,11 @@ export class PaceWatch {
     };
     const isFine = !this.#ground.endangered.has(node);
     if (tookMs > (isFine ? this.#answerMsMax : ANSWER_MS_MAX)) say('');
-    else if (tookMs > PACE_MS_MAX && isFine && this.#needsNobody(keys[0]!, nowMs - tookMs))
+    else if (
+      tookMs > PACE_MS_MAX &&
+      isFine &&
+      this.#needsNobody(keysOf(command)[0]!, nowMs - tookMs)
+    )
       say(', and needs no node that is in trouble');
   }
 

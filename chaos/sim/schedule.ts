@@ -159,6 +159,7 @@ class Schedule {
       pauseMsMax,
       gapMsMax,
       answerTimeoutMs: ANSWER_TIMEOUT_MS,
+      onSend: (command) => this.#pace.onSend(command),
       onAnswer: (answered) => this.#pace.onAnswer(answered),
     });
     let injected = 0;
