@@ -12,6 +12,8 @@ import { holdsLease } from './watch.ts';
 
 /** Where nodes and links are fine, everybody has heard of a view by then, milliseconds. */
 const HEARD_MS = 1_000;
+/** A complaint is settled by then, and its loser gone: see `complaints.ts`; milliseconds. */
+const SETTLED_MS = 4_000;
 
 export class RemovalWatch {
   readonly #sim: Sim;
@@ -61,13 +63,15 @@ export class RemovalWatch {
     if (this.#leaseRuns(ref)) this.findings.push(`${who} was removed ${at}, and its lease ran on`);
   }
 
-  /** The last two without a link between them: nobody is left to say whose fault it is. */
+  /** Two without a link between them, while nobody else was well enough to say whose fault it was. */
   #wasEitherOfTwo(view: View, ref: NodeRef): boolean {
-    const [other, another] = living(view);
-    if (other === undefined || another !== undefined) return false;
-    return this.#sim.database.settlements.some(
-      ({ by, about, loser }) =>
-        sameRef(loser, ref) && sameRef(sameRef(by, ref) ? about : by, other),
+    const settlement = this.#sim.database.settlements.find(({ loser }) => sameRef(loser, ref));
+    if (settlement === undefined) return false;
+    const { by, about } = settlement;
+    const other = sameRef(by, ref) ? about : by;
+    const sinceMs = this.#sim.time.monotonicMs() - SETTLED_MS;
+    return !living(view).some(
+      (member) => !sameRef(member, other) && this.#ground.isCalmSince(member.node, sinceMs),
     );
   }
 
