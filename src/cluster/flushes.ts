@@ -39,7 +39,7 @@ export class Flushes {
   readonly #env: FlushesEnv;
   /** Everything else here waits for it. */
   #current: Op | null = null;
-  /** Flushes that wait for another one, or for holds to end. */
+  /** Flushes that wait for another one, or for holds to end; one of each node at most (`gather.ts`). */
   #waiting: FlushRequest[] = [];
   /** Holds that wait until no flush is wanted any more. */
   #after: (() => void)[] = [];

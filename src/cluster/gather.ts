@@ -117,6 +117,10 @@ const RETRY_MS = 20;
 
 export class Gather {
   readonly #env: GatherEnv;
+  /** Flushes that have not begun, by their database (null: all). */
+  readonly #nextFlushes = new Map<number | null, Promise<void>>();
+  /** Resolves when the last of them has ended. */
+  #lastFlush: Promise<void> = Promise.resolve();
 
   constructor(env: GatherEnv) {
     this.#env = env;
@@ -210,19 +214,37 @@ export class Gather {
   }
 
   /**
+   * Deletes everything, of one database or of all (null). One at a time; those that come meanwhile wait for the next
+   * one together, which begins after all of them have come. So however many ask, each primary has one of this node's.
+   */
+  flush(db: number | null): Promise<void> {
+    let next = this.#nextFlushes.get(db);
+    if (next === undefined) {
+      const deadlineMs = this.#env.platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
+      next = this.#lastFlush.then(() => {
+        this.#nextFlushes.delete(db);
+        return this.#flushAll(db, deadlineMs);
+      });
+      this.#nextFlushes.set(db, next);
+      this.#lastFlush = next.catch(() => undefined);
+    }
+    return next;
+  }
+
+  /**
    * Deletes everything, primary by primary; tried again over a change of view until its time is up. What was
    * written to a slot after its flush must stay, so each slot is flushed once: later rounds ask for the rest, those
    * that a change of view has met half done with the point that they came to (`flush-points.ts`; a second point, and
    * nobody could tell what either has left). When it is not known whether a primary has flushed, the outcome is
    * unknown, and nobody is asked again.
    */
-  async flush(db: number | null): Promise<void> {
+  async #flushAll(db: number | null, deadlineMs: number): Promise<void> {
     const { platform } = this.#env;
-    const deadlineMs = platform.clock.monotonicMs() + this.#env.requestTimeoutMs;
     const left = new Map<number, FlushPoint | null>();
     for (let slot = 0; slot < SLOT_COUNT; slot++) left.set(slot, null);
     let begun = false;
     for (;;) {
+      if (platform.clock.monotonicMs() > deadlineMs) throw flushOverdue(begun);
       const body = { db, epoch: this.#env.epoch(), left: runsOf(left) };
       const asked = this.#env
         .primaries()
@@ -242,7 +264,6 @@ export class Gather {
       const final = failures.find((failure) => !(failure instanceof CallFailed));
       if (final !== undefined) throw flushRefused(final, begun);
       if (failures.some(mayHaveFlushed)) throw flushOverdue(begun);
-      if (platform.clock.monotonicMs() > deadlineMs) throw flushOverdue(begun);
       await sleep(platform.timers, RETRY_MS);
     }
   }

@@ -181,6 +181,26 @@ describe('FLUSHALL', () => {
     });
   });
 
+  test('takes what was there when it was sent, and those that wait are done together', async () => {
+    const sim = await threeNodes({ replicas: 1 });
+    const key = sim.keyOn('a');
+    sim.database.holdBatches('b');
+    const first = sim.node('c').cluster.flush(null);
+    await sim.until(() => sim.database.heldBatches > 0, 100, 'b flushes');
+    await sim.run(50);
+    expect(await sim.wait(sim.client('a').send('SET', key, 'v'))).toBe('+OK');
+    const later = Array.from({ length: 40 }, () => sim.node('c').cluster.flush(null));
+    const ofOne = sim.node('c').cluster.flush(3);
+    await sim.run(50);
+    expect(sim.database.committed.filter(({ batch }) => batch.floors.length > 0)).toHaveLength(2);
+    expect(await sim.wait(sim.client('b').send('GET', key))).toBe('$1 v');
+    sim.database.releaseBatches('b');
+    await sim.wait(Promise.all([first, ...later, ofOne]));
+    expect(await sim.wait(sim.client('b').send('GET', key))).toBe('$-1');
+    // One a primary: of the first, of the next forty, and of the one of a single database.
+    expect(sim.database.committed.filter(({ batch }) => batch.floors.length > 0)).toHaveLength(9);
+  });
+
   test('that one primary cannot do has an unknown outcome, as others have deleted their keys', async () => {
     const sim = await threeNodes();
     await fill(sim, 20);
