@@ -6,7 +6,7 @@
  * things follow from the point (the version) that each slot remembers of its last flush:
  *
  * - **Nobody who has read that a key is gone reads it again.** A primary that begins a view with a flush that may not
- *   be on all owners sends it to them once more (`Engine.beginView`), and answers nothing before they have confirmed.
+ *   be on all owners sends it to them once more (`Flushes.beginView`), and answers nothing before they have confirmed.
  *   They drop what is as old as the point and keep what is younger: it was written under a later view, by a primary
  *   that had not heard of the flush. (Then the flush is of a client who was told "outcome unknown", or of nobody, and
  *   takes effect for these keys when that primary is gone.)
