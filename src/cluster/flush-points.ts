@@ -17,6 +17,10 @@
  *   having been written after it: what became of the flush is unknown (`Retry`).
  * - **It is known after a hand-over.** The `begin` of a slot carries the point, and what follows is what was left.
  *
+ * Not held: a slot remembers one point. An owner that alone has seen a flush forgets it with the next one, also when
+ * that is of another database. If it is primary later, and then lost, keys without a row that it had read as gone are
+ * there again on the owners that had not seen the first.
+ *
  * Held by `flush.scenario.test.ts`.
  */
 import { SLOT_COUNT } from './slot.ts';

@@ -226,6 +226,7 @@ export class Gather {
         return this.#flushAll(db, deadlineMs);
       });
       this.#nextFlushes.set(db, next);
+      // All who wait for it are told what became of it; the one after it begins in any case.
       this.#lastFlush = next.catch(() => undefined);
     }
     return next;
